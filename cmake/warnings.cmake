@@ -1,0 +1,6 @@
+# Warnings are errors in Gomai's own code; dependencies' headers are system headers and are left in peace.
+add_library(gomai_warnings INTERFACE)
+target_compile_options(gomai_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -Wextra-semi)
+if(GOMAI_WERROR)
+  target_compile_options(gomai_warnings INTERFACE -Werror)
+endif()

@@ -1,0 +1,227 @@
+// Files; see file.h. Output names are derived from the target ("x.onnx" -> ".x.onnx.gomai-part"), not random: the same
+// command leaves the same names, and a leftover of a killed run is overwritten by the next one.
+#include "lib/base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace gomai {
+namespace {
+
+absl::Status SystemError(std::string_view what, const std::filesystem::path& path, int error) {
+  const std::string message = fmt::format("{} '{}': {}", what, path.string(), std::strerror(error));
+  switch (error) {
+    case ENOENT:
+      return MakeStatus(absl::StatusCode::kNotFound, message);
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return MakeStatus(absl::StatusCode::kResourceExhausted,
+                        message + "; nothing was left behind, free some room and try again");
+    default:
+      return MakeStatus(absl::StatusCode::kInternal, message);
+  }
+}
+
+absl::Status WriteAll(int descriptor, const char* data, size_t size, const std::filesystem::path& path) {
+  while (size > 0) {
+    const ssize_t n = ::write(descriptor, data, size);
+    if (n < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      return SystemError("can't write", path, errno);
+    }
+    data += n;
+    size -= static_cast<size_t>(n);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::filesystem::path& path) {
+  std::shared_ptr<MappedFile> file(new MappedFile);
+  file->path_ = path;
+  file->descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file->descriptor_ < 0) {
+    return SystemError("can't open", path, errno);
+  }
+  struct stat info {};
+  if (::fstat(file->descriptor_, &info) != 0) {
+    return SystemError("can't read", path, errno);
+  }
+  if (S_ISDIR(info.st_mode)) {
+    return InvalidArgument("'{}' is a folder, not a file", path.string());
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return InvalidArgument("'{}' is not a regular file; copy it into one first", path.string());
+  }
+  file->inode_ = info.st_ino;
+  file->device_ = info.st_dev;
+  file->size_ = static_cast<size_t>(info.st_size);
+  if (file->size_ > 0) {
+    void* data = ::mmap(nullptr, file->size_, PROT_READ, MAP_PRIVATE, file->descriptor_, 0);
+    if (data == MAP_FAILED) {
+      return SystemError("can't map", path, errno);
+    }
+    // Without it the kernel reads around each touched page, which brings weights into memory for nothing.
+    ::madvise(data, file->size_, MADV_RANDOM);
+    file->data_ = static_cast<const uint8_t*>(data);
+  }
+  return std::shared_ptr<const MappedFile>(std::move(file));
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) {
+    ::munmap(const_cast<uint8_t*>(data_), size_);
+  }
+  if (descriptor_ >= 0) {
+    ::close(descriptor_);
+  }
+}
+
+absl::StatusOr<OutputFile> OutputFile::Create(const std::filesystem::path& target) {
+  OutputFile file;
+  file.target_ = target;
+  if (std::error_code error; std::filesystem::is_directory(target, error)) {
+    return InvalidArgument("can't write '{}': it is a folder; name a file in it", target.string());
+  }
+  file.temporary_ = target.parent_path() / ("." + target.filename().string() + ".gomai-part");
+  // Unlink first: a planted symlink of that name must not lead elsewhere, and O_EXCL refuses one planted since.
+  ::unlink(file.temporary_.c_str());
+  file.descriptor_ = ::open(file.temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (file.descriptor_ < 0) {
+    return SystemError("can't write", target, errno);
+  }
+  return file;
+}
+
+OutputFile::OutputFile(OutputFile&& other) noexcept
+    : target_(std::move(other.target_)),
+      temporary_(std::move(other.temporary_)),
+      descriptor_(other.descriptor_),
+      written_(other.written_) {
+  other.descriptor_ = -1;
+}
+
+OutputFile::~OutputFile() {
+  if (descriptor_ >= 0) {
+    ::close(descriptor_);
+    ::unlink(temporary_.c_str());
+  }
+}
+
+absl::Status OutputFile::Write(std::string_view bytes) {
+  GOMAI_RETURN_IF_ERROR(WriteAll(descriptor_, bytes.data(), bytes.size(), target_));
+  written_ += bytes.size();
+  return absl::OkStatus();
+}
+
+absl::Status OutputFile::CopyFrom(const MappedFile& source, uint64_t offset, uint64_t length) {
+  GOMAI_CHECK(offset <= source.bytes().size() && length <= source.bytes().size() - offset);
+  off_t from = static_cast<off_t>(offset);
+  bool kernel_copy = true;
+  std::string buffer;
+  while (length > 0) {
+    ssize_t n = 0;
+    if (kernel_copy) {
+      n = ::copy_file_range(source.descriptor(), &from, descriptor_, nullptr, length, 0);
+      if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EBADF)) {
+        kernel_copy = false;  // two file systems, or one that can't
+        buffer.resize(size_t{1} << 20);
+        continue;
+      }
+    } else {
+      n = ::pread(source.descriptor(), buffer.data(), std::min<uint64_t>(buffer.size(), length), from);
+      if (n > 0) {
+        GOMAI_RETURN_IF_ERROR(WriteAll(descriptor_, buffer.data(), static_cast<size_t>(n), target_));
+        from += n;
+      }
+    }
+    if (n < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      return SystemError("can't write", target_, errno);
+    }
+    if (n == 0) {
+      return DataLoss("'{}' became shorter while it was read", source.path().string());
+    }
+    length -= static_cast<uint64_t>(n);
+    written_ += static_cast<uint64_t>(n);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status OutputFile::PadTo(uint64_t alignment) {
+  const uint64_t rest = written_ % alignment;
+  return rest == 0 ? absl::OkStatus() : Write(std::string(alignment - rest, '\0'));
+}
+
+absl::Status OutputFile::Commit() {
+  const int descriptor = std::exchange(descriptor_, -1);
+  if (::close(descriptor) != 0) {
+    const int error = errno;
+    ::unlink(temporary_.c_str());
+    return SystemError("can't write", target_, error);
+  }
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(temporary_.c_str());
+    return SystemError("can't write", target_, error);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadTextFile(const std::filesystem::path& path, uint64_t limit) {
+  const bool standard_input = path == "-";
+  const int descriptor = standard_input ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) {
+    return SystemError("can't open", path, errno);
+  }
+  std::string text;
+  std::array<char, 1 << 16> buffer;
+  absl::Status status;
+  while (true) {
+    const ssize_t n = ::read(descriptor, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) {
+      continue;
+    }
+    if (n < 0) {
+      status = SystemError("can't read", path, errno);
+    }
+    if (n <= 0) {
+      break;
+    }
+    text.append(buffer.data(), static_cast<size_t>(n));
+    if (text.size() > limit) {
+      status = InvalidArgument("'{}' is larger than {} bytes, too large for what it should be", path.string(), limit);
+      break;
+    }
+  }
+  if (!standard_input) {
+    ::close(descriptor);
+  }
+  if (!status.ok()) {
+    return status;
+  }
+  return text;
+}
+
+absl::Status WriteTextFile(const std::filesystem::path& path, std::string_view text) {
+  if (path == "-") {
+    return WriteAll(STDOUT_FILENO, text.data(), text.size(), "stdout");
+  }
+  GOMAI_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(path));
+  GOMAI_RETURN_IF_ERROR(file.Write(text));
+  return file.Commit();
+}
+
+}  // namespace gomai

@@ -1,0 +1,74 @@
+#pragma once
+
+// Files: read through a mapping, written beside their target and renamed.
+//
+// A mapping is advised for random access, so that touching a model's structure doesn't read its weights into memory.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "lib/base/status.h"
+
+namespace gomai {
+
+// A whole file, mapped read-only. The file must not be cut short by others while mapped (that would be SIGBUS, as for
+// every program that maps); gomai itself never writes a file in place.
+class MappedFile {
+ public:
+  static absl::StatusOr<std::shared_ptr<const MappedFile>> Open(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const uint8_t> bytes() const { return {data_, size_}; }
+  const std::filesystem::path& path() const { return path_; }
+  int descriptor() const { return descriptor_; }  // for copy_file_range
+  uint64_t inode() const { return inode_; }
+  uint64_t device() const { return device_; }
+
+ private:
+  MappedFile() = default;
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+  const uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+  uint64_t inode_ = 0;
+  uint64_t device_ = 0;
+};
+
+// A file in the making: it lies beside its target under a name derived from it, and becomes the target at Commit().
+// Without Commit() (an error, a crash caught by the destructor) it is removed and the target stays what it was.
+class OutputFile {
+ public:
+  static absl::StatusOr<OutputFile> Create(const std::filesystem::path& target);
+  OutputFile(OutputFile&& other) noexcept;
+  OutputFile& operator=(OutputFile&&) = delete;
+  OutputFile(const OutputFile&) = delete;
+  ~OutputFile();
+
+  absl::Status Write(std::string_view bytes);                                         // appended, unbuffered
+  absl::Status CopyFrom(const MappedFile& source, uint64_t offset, uint64_t length);  // in the kernel where possible
+  absl::Status PadTo(uint64_t alignment);                                             // zeros up to a multiple
+  absl::Status Commit();                                                              // rename over the target
+  uint64_t size() const { return written_; }
+  const std::filesystem::path& target() const { return target_; }
+  const std::filesystem::path& temporary() const { return temporary_; }
+
+ private:
+  OutputFile() = default;
+  std::filesystem::path target_;
+  std::filesystem::path temporary_;
+  int descriptor_ = -1;
+  uint64_t written_ = 0;
+};
+
+// The whole of a small text file (a plan, a manifest); "-" reads stdin. At most `limit` bytes.
+absl::StatusOr<std::string> ReadTextFile(const std::filesystem::path& path, uint64_t limit = uint64_t{64} << 20);
+// Temporary file, rename. "-" writes stdout.
+absl::Status WriteTextFile(const std::filesystem::path& path, std::string_view text);
+
+}  // namespace gomai

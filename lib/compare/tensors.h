@@ -1,0 +1,44 @@
+#pragma once
+
+// Comparing two tensors of the same name: exact, by bits, or within tolerances; and what the difference looks like.
+//
+// Exact means equal in value: -0.0 equals +0.0 (counted), NaN equals NaN at the same place only. |a-b| <= atol +
+// rtol*|b| with b the reference; an infinity equals only itself. Metrics are in double over finite pairs; cosine of two
+// zero vectors is 1, of one is 0; SNR in dB is 10 log10(sum b^2 / sum (a-b)^2), infinite for no difference.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/runtime/tensor.h"
+
+namespace gomai {
+
+struct Tolerance {
+  bool bits = false;  // bit for bit
+  double rtol = 0;
+  double atol = 0;
+  std::optional<double> min_cosine;
+  std::optional<double> min_snr_db;
+  bool exact() const { return !bits && rtol == 0 && atol == 0 && !min_cosine && !min_snr_db; }
+};
+
+struct TensorComparison {
+  bool equal = false;   // within the tolerance
+  std::string problem;  // why not comparable: "dtype float16, reference float32", "shape [3,4], reference [2,4]"
+  int64_t count = 0;
+  int64_t differing = 0;  // elements that aren't equal in value
+  int64_t differing_bits = 0;
+  int64_t out_of_tolerance = 0;
+  int64_t zero_signs = 0;  // -0.0 against +0.0
+  int64_t nan_candidate = 0, nan_reference = 0, nan_mismatch = 0, inf_candidate = 0, inf_reference = 0;
+  double max_abs = 0, mean_abs = 0, rmse = 0, max_rel = 0, cosine = 1, snr_db = 0, psnr_db = 0;
+  std::vector<int64_t> worst_index;              // of the largest absolute difference (or first mismatch for strings)
+  std::string worst_candidate, worst_reference;  // both values there, as text that reads back exactly
+};
+
+TensorComparison CompareTensors(const HostTensor& candidate, const HostTensor& reference, const Tolerance& tolerance);
+
+}  // namespace gomai

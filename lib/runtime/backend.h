@@ -1,0 +1,78 @@
+#pragma once
+
+// Backend: one interface to whatever runs a model. ONNX Runtime (lib/runtime/onnxruntime.h) is the first behind it.
+//
+// A Session holds one compiled model for one execution provider. Execution providers are named, with free key/value
+// options and an optional plugin library, since each NPU vendor has its own; nothing here knows a vendor.
+//
+//   GOMAI_ASSIGN_OR_RETURN(auto backend, LoadOnnxRuntime({}));
+//   GOMAI_ASSIGN_OR_RETURN(auto session, backend->Open("m.onnx", SessionOptions{}));
+//   GOMAI_ASSIGN_OR_RETURN(auto outputs, session->Run({{"image", tensor}}, {}));
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/runtime/tensor.h"
+
+namespace gomai {
+
+enum class Optimization { kDisabled, kBasic, kExtended, kAll };
+
+struct SessionOptions {
+  std::string ep = "cpu";  // execution provider
+  std::vector<std::pair<std::string, std::string>> ep_options;
+  std::filesystem::path ep_library;                                  // plugin provider
+  Optimization optimization = Optimization::kDisabled;               // the reference session's; kAll for speed
+  int threads = 0;                                                   // intra-op; 0: as many as cores
+  std::vector<std::pair<std::string, std::string>> session_options;  // runtime's own config entries
+};
+
+struct ValueSpec {
+  std::string name;
+  int dtype = 0;                     // TensorProto.DataType; 0 for non-tensors
+  std::string type;                  // "float32", "sequence(float32)"
+  bool has_shape = false;            // rank known
+  std::vector<int64_t> shape;        // -1: dynamic
+  std::vector<std::string> symbols;  // beside shape; "" if none
+};
+
+using NamedTensors = std::map<std::string, HostTensor>;
+
+class Session {
+ public:
+  virtual ~Session() = default;
+  virtual const std::vector<ValueSpec>& inputs() const = 0;  // without overridable initializers
+  virtual const std::vector<ValueSpec>& outputs() const = 0;
+  // Outputs asked for ({}: all). Inputs are checked first: unknown or missing name, dtype, rank, fixed dim:
+  // kInvalidArgument naming it. What the runtime says when a node fails comes back as kInternal, with the node's name.
+  virtual absl::StatusOr<NamedTensors> Run(const NamedTensors& feeds, const std::vector<std::string>& outputs) = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string Describe() const = 0;  // "ONNX Runtime 1.26.0 (/path/libonnxruntime.so.1.26.0)"
+  // A model by file (external data beside it works), or by its bytes.
+  virtual absl::StatusOr<std::unique_ptr<Session>> Open(const std::filesystem::path& model,
+                                                        const SessionOptions& options) = 0;
+  virtual absl::StatusOr<std::unique_ptr<Session>> OpenBytes(const std::string& model,
+                                                             const SessionOptions& options) = 0;
+  virtual absl::StatusOr<std::vector<std::string>> Providers() const = 0;
+};
+
+// Checks feeds against specs: what Session::Run promises, for any backend.
+absl::Status CheckFeeds(const std::vector<ValueSpec>& inputs, const NamedTensors& feeds);
+
+// Inputs by dtype and shape: dynamic dims get `dynamic_dim`, floats are uniform in [0,1), ints in [0,8), bools mixed,
+// strings "s0"…; the same seed gives the same values on every machine. Each value depends on seed, input name and index
+// only.
+absl::StatusOr<HostTensor> RandomTensor(const ValueSpec& spec, uint64_t seed, const std::vector<int64_t>& shape);
+
+}  // namespace gomai

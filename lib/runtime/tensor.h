@@ -1,0 +1,50 @@
+#pragma once
+
+// HostTensor: a dense tensor in memory with its dtype and shape, 64-byte aligned; what runs read and give.
+//
+// Storage is shared and never written after it is made, so handing a tensor from part to part copies nothing.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/model/dtype.h"
+
+namespace gomai {
+
+class HostTensor {
+ public:
+  HostTensor() = default;
+  // Zeroed; strings are empty. Dtype: TensorProto.DataType. Dims >= 0. kInvalidArgument on a negative or overflowing
+  // size.
+  static absl::StatusOr<HostTensor> Create(int dtype, std::vector<int64_t> shape);
+  // Refers to bytes that `keep` keeps alive (a runtime's output, a mapping).
+  static HostTensor Wrap(int dtype, std::vector<int64_t> shape, std::span<const uint8_t> bytes,
+                         std::shared_ptr<const void> keep);
+  static HostTensor Strings(std::vector<int64_t> shape, std::vector<std::string> strings);
+
+  int dtype() const { return dtype_; }
+  const std::vector<int64_t>& shape() const { return shape_; }
+  int64_t count() const;                                     // elements
+  std::span<const uint8_t> bytes() const { return bytes_; }  // empty for strings
+  const std::vector<std::string>& strings() const { return *strings_; }
+  bool is_string() const { return strings_ != nullptr; }
+  template <typename T>
+  std::span<const T> As() const {
+    return {reinterpret_cast<const T*>(bytes_.data()), bytes_.size() / sizeof(T)};
+  }
+  std::span<uint8_t> mutable_bytes();  // only right after Create, before it is shared
+  std::string Describe() const;        // "float32 [3,544,960]"
+
+ private:
+  int dtype_ = 0;
+  std::vector<int64_t> shape_;
+  std::span<const uint8_t> bytes_;
+  std::shared_ptr<const void> keep_;
+  std::shared_ptr<const std::vector<std::string>> strings_;
+};
+
+}  // namespace gomai

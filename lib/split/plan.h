@@ -1,0 +1,40 @@
+#pragma once
+
+// Plans: what parts a model is to be cut into, as data. JSON format: docs/formats.md.
+//
+// A plan is an ordered list of named parts, each given by the tensors or scopes that it must produce. Resolving it
+// against a model finds the nodes of each part, what it must be fed and what it must give, so that a plan can't dangle:
+// see split.h.
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/graph/index.h"
+
+namespace gomai {
+
+struct PlanPart {
+  std::string name;
+  std::vector<std::string> outputs;  // tensors, or "scope:/a/b": what leaves the scope
+  std::optional<std::vector<std::string>>
+      inputs;  // if stated, no other boundary value may enter (tensors, scopes or aliases)
+  std::vector<std::string> forbid_ops;
+  std::optional<int64_t> max_nodes;
+  std::string device = "cpu";
+};
+
+struct Plan {
+  std::vector<PlanPart> parts;                 // without `rest`, which is implied
+  std::map<std::string, std::string> aliases;  // friendly -> tensor, or a selector (presets)
+  std::string pipeline;                        // run before the cut
+};
+
+// kInvalidArgument with the JSON path for unknown keys, wrong types, bad names.
+absl::StatusOr<Plan> ParsePlan(std::string_view json, const std::string& origin);
+std::string PrintPlan(const Plan& plan);
+
+}  // namespace gomai

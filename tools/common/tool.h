@@ -1,0 +1,79 @@
+#pragma once
+
+// What every tool shares: one main wrapper, one set of common flags, one reporter. A tool is: declare flags, call the
+// library, report.
+//
+//   int main(int argc, char** argv) {
+//     gomai::Tool tool("gomai-info", "what an ONNX model holds, without reading its weights", kExamples);
+//     std::string model;
+//     tool.app().add_option("model", model, "…")->required();
+//     return tool.Main(argc, argv, [&] { return Run(tool, model); });
+//   }
+//
+// Exit codes: the run function gives absl::StatusOr<int> (0 or 1); an error status becomes 1 (kFailedPrecondition) or
+// 2, printed to stderr as "gomai-info: what; where; what to do". Common flags: --version, -v, -q, --json, @file
+// response files,
+// --completion bash|zsh. An unknown flag names the nearest. Catches std::bad_alloc and anything else at the outermost
+// level: exit 2.
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "lib/base/diagnostics.h"
+#include "lib/base/status.h"
+#include "lib/model/save.h"
+#include "lib/runtime/backend.h"
+#include "lib/runtime/onnxruntime.h"
+
+namespace gomai {
+
+class Tool {
+ public:
+  Tool(std::string name, std::string summary, std::string examples);
+
+  CLI::App& app() { return app_; }
+  int Main(int argc, char** argv, const std::function<absl::StatusOr<int>()>& run);
+
+  bool json() const { return json_; }
+  bool quiet() const { return quiet_; }
+  int verbosity() const { return verbosity_; }
+
+  // Human text to stdout, unless --json or -q.
+  void Print(std::string_view text) const;
+  // The --json document, printed at the end of Main; exactly one.
+  nlohmann::ordered_json& document() { return document_; }
+  // Warnings and errors to stderr as "gomai-x: warning: location: message"; notes with -v only. Also collected into
+  // document()["diagnostics"].
+  Diagnostics diagnostics();
+  // One progress line on stderr that overwrites itself: on a terminal only, after two seconds; never with -q or --json.
+  void Progress(std::string_view what);
+
+ private:
+  std::string name_;
+  CLI::App app_;
+  bool json_ = false;
+  bool quiet_ = false;
+  int verbosity_ = 0;
+  nlohmann::ordered_json document_;
+};
+
+// --weights=…; --ep, --ep-option, --ep-library, --ort-library, --session-option, --threads: the same in every tool that
+// has them.
+void AddWeightsFlag(CLI::App& app, Weights* weights);
+struct RuntimeFlags {
+  SessionOptions session;
+  OnnxRuntimeOptions runtime;
+};
+void AddRuntimeFlags(CLI::App& app, RuntimeFlags* flags);
+
+// "name=path" -> tensors: npy, npz (name=file.npz or file.npz alone: all members by name), pb.
+absl::StatusOr<NamedTensors> ReadInputs(const std::vector<std::string>& arguments);
+
+// A table as text: columns aligned, numbers to the right; `rows` hold as many cells as `header`.
+std::string Table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows,
+                  const std::vector<bool>& right_aligned);
+
+}  // namespace gomai
