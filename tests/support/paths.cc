@@ -15,9 +15,9 @@ std::filesystem::path StrippedModel() { return SourceDir() / "examples/models/ma
 
 std::vector<std::filesystem::path> AllModels() {
   std::vector<std::filesystem::path> models;
-  for (const std::filesystem::path root :
-       {SourceDir() / "examples/models", std::filesystem::path(GOMAI_ONNX_TEST_MODELS),
-        std::filesystem::path(GOMAI_CACHE_DIR) / "onnx-testdata"}) {
+  for (const std::filesystem::path& root : std::vector<std::filesystem::path>{
+           SourceDir() / "examples/models", std::filesystem::path(GOMAI_ONNX_TEST_MODELS),
+           std::filesystem::path(GOMAI_CACHE_DIR) / "onnx-testdata"}) {
     if (!std::filesystem::exists(root)) {
       continue;
     }
