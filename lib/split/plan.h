@@ -28,12 +28,16 @@ struct PlanPart {
 };
 
 struct Plan {
+  std::string summary;                         // free text
   std::vector<PlanPart> parts;                 // without `rest`, which is implied
   std::map<std::string, std::string> aliases;  // friendly -> tensor, or a selector (presets)
   std::string pipeline;                        // run before the cut
 };
 
-// kInvalidArgument with the JSON path for unknown keys, wrong types, bad names.
+// Names that a plan may have: part names are file stems and unique, outputs aren't repeated.
+absl::Status CheckPlanNames(const Plan& plan);
+
+// kInvalidArgument with the place in the JSON for unknown keys, wrong types, bad names. `origin`: a file's name.
 absl::StatusOr<Plan> ParsePlan(std::string_view json, const std::string& origin);
 std::string PrintPlan(const Plan& plan);
 

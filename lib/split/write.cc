@@ -1,0 +1,256 @@
+// Writing a split: all parts together (a full disk leaves none), then the manifest, then the part files of an older
+// split in the same folder that the new one doesn't write. Nothing else there is touched.
+#include <set>
+
+#include "lib/model/dtype.h"
+#include "lib/split/split.h"
+
+namespace gomai {
+namespace {
+
+// [A-Za-z0-9_.-] of a tensor's name, for those that no alias names: "/a/b/Conv_output_0" -> "a_b_Conv".
+std::string DerivedAlias(std::string_view tensor) {
+  std::string name;
+  for (const char c : tensor) {
+    const bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+    if (plain) {
+      name += c;
+    } else if (!name.empty() && name.back() != '_') {
+      name += '_';
+    }
+  }
+  while (!name.empty() && name.back() == '_') {
+    name.pop_back();
+  }
+  constexpr std::string_view kSuffix = "_output_0";
+  if (name.ends_with(kSuffix) && name.size() > kSuffix.size()) {
+    name.resize(name.size() - kSuffix.size());
+  }
+  return name.empty() ? "value" : name;
+}
+
+// tensor -> friendly name for every value that crosses a cut, no two alike, and none that the model uses for another
+// value.
+std::map<std::string, std::string> FriendlyNames(const Split& split, const Index& index) {
+  std::map<std::string, std::string> friendly;
+  std::set<std::string, std::less<>> taken;
+  for (const Index::Value& value : index.values()) {
+    taken.emplace(value.name);
+  }
+  for (const auto& [name, tensor] : split.aliases) {
+    // The model's own inputs and outputs keep their names: they are its interface.
+    const ValueId value = index.FindValue(index.main_scope(), tensor);
+    if (split.producer.contains(value) && !index.value(value).is_graph_output && taken.insert(name).second) {
+      friendly[tensor] = name;
+    }
+  }
+  for (const SplitPart& part : split.parts) {
+    for (const ValueId value : part.outputs) {
+      const std::string tensor(index.value(value).name);
+      if (!split.producer.contains(value) || index.value(value).is_graph_output || friendly.contains(tensor)) {
+        continue;
+      }
+      const std::string stem = DerivedAlias(tensor);
+      std::string name = stem;
+      for (int i = 1; name != tensor && !taken.insert(name).second; ++i) {
+        name = fmt::format("{}_{}", stem, i);
+      }
+      friendly[tensor] = name;
+    }
+  }
+  return friendly;
+}
+
+ManifestTensor Describe(const onnx::ValueInfoProto& info) {
+  ManifestTensor tensor;
+  tensor.name = info.name();
+  tensor.dtype = TypeName(info.type());
+  if (info.type().has_tensor_type() && info.type().tensor_type().has_shape()) {
+    tensor.shape.emplace();
+    for (const auto& dim : info.type().tensor_type().shape().dim()) {
+      Dim d;
+      if (dim.has_dim_value() && dim.dim_value() >= 0) {
+        d.value = dim.dim_value();
+      } else if (dim.has_dim_param()) {
+        d.symbol = dim.dim_param();
+      }
+      tensor.shape->push_back(std::move(d));
+    }
+  }
+  return tensor;
+}
+
+class Writer {
+ public:
+  Writer(const Split& split, const Model& model, const Index& index, const WriteSplitOptions& options)
+      : split_(split), model_(model), index_(index), options_(options) {}
+
+  absl::StatusOr<WriteSplitReport> Write() {
+    GOMAI_RETURN_IF_ERROR(MakeFolder());
+    const std::filesystem::path manifest_file = options_.folder / "manifest.json";
+    const std::set<std::string> older = FilesOfOlderSplit(manifest_file);
+    if (options_.use_aliases) {
+      rename_ = FriendlyNames(split_, index_);
+    }
+    std::vector<Model> parts;
+    std::vector<SaveItem> items;
+    parts.reserve(split_.parts.size());
+    for (size_t k = 0; k < split_.parts.size(); ++k) {
+      GOMAI_ASSIGN_OR_RETURN(Model part, BuildPart(split_, k, model_, index_, rename_));
+      parts.push_back(std::move(part));
+    }
+    for (size_t k = 0; k < parts.size(); ++k) {
+      items.push_back({&parts[k], options_.folder / FileOf(k)});
+    }
+    GOMAI_ASSIGN_OR_RETURN(const SaveReport saved, SaveAll(items, options_.save));
+    WriteSplitReport report;
+    report.bytes_written = saved.bytes_written;
+    GOMAI_ASSIGN_OR_RETURN(report.manifest, MakeManifest(parts));
+    const std::string text = PrintManifest(report.manifest);
+    GOMAI_RETURN_IF_ERROR(WriteTextFile(manifest_file, text));
+    report.bytes_written += text.size();
+    RemoveLeftovers(older, saved);
+    return report;
+  }
+
+ private:
+  std::string FileOf(size_t k) const { return split_.parts[k].name + ".onnx"; }
+
+  std::string Renamed(std::string_view tensor) const {
+    const auto friendly = rename_.find(std::string(tensor));
+    return friendly == rename_.end() ? std::string(tensor) : friendly->second;
+  }
+
+  absl::Status MakeFolder() const {
+    std::error_code error;
+    std::filesystem::create_directories(options_.folder, error);
+    if (error) {
+      return InvalidArgument("can't make the folder '{}': {}; name another with -o", options_.folder.string(),
+                             error.message());
+    }
+    return absl::OkStatus();
+  }
+
+  static std::set<std::string> FilesOfOlderSplit(const std::filesystem::path& manifest_file) {
+    std::set<std::string> files;
+    std::error_code error;
+    if (std::filesystem::exists(manifest_file, error)) {
+      if (const absl::StatusOr<Manifest> older = ReadManifest(manifest_file); older.ok()) {
+        for (const ManifestPart& part : older->parts) {
+          files.insert(part.file);
+        }
+      }
+    }
+    return files;
+  }
+
+  void RemoveLeftovers(const std::set<std::string>& older, const SaveReport& saved) const {
+    std::error_code error;
+    for (const std::string& file : older) {
+      const std::filesystem::path path = options_.folder / file;
+      bool written = false;
+      for (const std::filesystem::path& target : saved.files) {
+        written = written || std::filesystem::equivalent(target, path, error);
+      }
+      // Never the model that was just split, should it lie there under an old part's name.
+      const bool source = !model_.path().empty() && std::filesystem::equivalent(model_.path(), path, error);
+      if (!written && !source) {
+        std::filesystem::remove(path, error);
+        std::filesystem::remove(path.string() + ".data", error);
+      }
+    }
+  }
+
+  absl::StatusOr<Manifest> MakeManifest(const std::vector<Model>& parts) {
+    Manifest manifest;
+    manifest.source_file = SourceFile();
+    if (!model_.path().empty()) {
+      GOMAI_ASSIGN_OR_RETURN(manifest.source_digest, SkeletonDigest(model_.path()));
+    }
+    for (const onnx::ValueInfoProto& input : model_.proto().graph().input()) {
+      const ValueId value = index_.FindValue(index_.main_scope(), input.name());
+      if (index_.value(value).initializer == nullptr && index_.value(value).sparse_initializer == nullptr) {
+        manifest.inputs.push_back(Describe(input));
+      }
+    }
+    for (const onnx::ValueInfoProto& output : model_.proto().graph().output()) {
+      manifest.outputs.push_back(output.name());
+    }
+    for (size_t k = 0; k < parts.size(); ++k) {
+      GOMAI_ASSIGN_OR_RETURN(ManifestPart part, DescribePart(k, parts[k].proto().graph()));
+      manifest.parts.push_back(std::move(part));
+    }
+    if (options_.use_aliases) {
+      manifest.aliased = true;
+      for (const auto& [tensor, friendly] : rename_) {
+        manifest.aliases[friendly] = tensor;
+      }
+    } else {
+      manifest.aliases = split_.aliases;
+    }
+    for (const int part : split_.part_of_node) {
+      manifest.node_order.push_back(part >= 0 ? split_.parts[static_cast<size_t>(part)].name : part == -1 ? "*" : "");
+    }
+    return manifest;
+  }
+
+  absl::StatusOr<ManifestPart> DescribePart(size_t k, const onnx::GraphProto& graph) const {
+    const SplitPart& part = split_.parts[k];
+    ManifestPart described;
+    described.name = part.name;
+    described.file = FileOf(k);
+    described.device = part.device;
+    const std::filesystem::path file = options_.folder / described.file;
+    GOMAI_ASSIGN_OR_RETURN(described.digest, SkeletonDigest(file));
+    if (options_.full_digest) {
+      GOMAI_ASSIGN_OR_RETURN(described.file_digest, FileDigest(file));
+    }
+    for (size_t i = 0; i < part.inputs.size(); ++i) {
+      ManifestTensor tensor = gomai::Describe(graph.input(static_cast<int>(i)));
+      const auto producer = split_.producer.find(part.inputs[i]);
+      tensor.from =
+          producer == split_.producer.end() ? "input" : split_.parts[static_cast<size_t>(producer->second)].name;
+      described.inputs.push_back(std::move(tensor));
+    }
+    for (size_t i = 0; i < part.outputs.size(); ++i) {
+      ManifestTensor tensor = gomai::Describe(graph.output(static_cast<int>(i)));
+      tensor.model_output = index_.value(part.outputs[i]).is_graph_output;
+      for (size_t reader = k + 1; reader < split_.parts.size(); ++reader) {
+        const std::vector<ValueId>& inputs = split_.parts[reader].inputs;
+        if (std::find(inputs.begin(), inputs.end(), part.outputs[i]) != inputs.end()) {
+          tensor.to.push_back(split_.parts[reader].name);
+        }
+      }
+      described.outputs.push_back(std::move(tensor));
+    }
+    return described;
+  }
+
+  // The source as seen from the manifest, so that the pair can be moved together.
+  std::string SourceFile() const {
+    if (model_.path().empty()) {
+      return "";
+    }
+    std::error_code error;
+    const std::filesystem::path relative = std::filesystem::relative(model_.path(), options_.folder, error);
+    return error || relative.empty() ? model_.path().string() : relative.string();
+  }
+
+  const Split& split_;
+  const Model& model_;
+  const Index& index_;
+  const WriteSplitOptions& options_;
+  std::map<std::string, std::string> rename_;
+};
+
+}  // namespace
+
+absl::StatusOr<WriteSplitReport> WriteSplit(const Split& split, const Model& model, const Index& index,
+                                            const WriteSplitOptions& options, const Diagnostics& diagnostics) {
+  if (model.proto().training_info_size() > 0) {
+    diagnostics.Warn(model.path().string(), "its training_info belongs to no part and is left out of all of them");
+  }
+  return Writer(split, model, index, options).Write();
+}
+
+}  // namespace gomai
