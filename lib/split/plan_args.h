@@ -1,0 +1,40 @@
+#pragma once
+
+// From what a command line says to a plan: a preset, a plan file, parts one by one, or a size.
+
+#include <string>
+#include <vector>
+
+#include "lib/base/diagnostics.h"
+#include "lib/base/status.h"
+#include "lib/model/model.h"
+#include "lib/shape/infer.h"
+#include "lib/split/plan.h"
+#include "lib/split/split.h"
+
+namespace gomai {
+
+struct PlanArguments {
+  std::string preset;
+  std::string plan_file;
+  std::vector<std::string> parts;    // NAME=T1,T2
+  std::string by_size;               // 50M
+  std::vector<std::string> devices;  // PART=npu
+  std::vector<std::string> types;    // T:float32
+  std::vector<std::string> shapes;   // T:?x4
+};
+
+// Exactly one of preset, plan_file, parts and by_size. `draft`: see PlanFromPreset. Lists split at commas; a tensor
+// whose name holds commas is recognised as a whole.
+absl::StatusOr<Plan> MakePlan(const PlanArguments& arguments, const Model& model, Plan* draft);
+
+// --type and --shape as types. A shape: "1x3x4", "[1,3,4]", "?" or a symbol for an open dim, split at the last colon.
+absl::StatusOr<ResolveOptions> GivenTypes(const PlanArguments& arguments);
+
+// "torchvision-fasterrcnn, torchvision-keypointrcnn, …".
+std::string PresetNames();
+
+// Inferred shapes; a model whose declarations contradict themselves gets a warning and the declared ones alone.
+absl::StatusOr<Shapes> InferShapesOrWarn(const Model& model, const Index& index, const Diagnostics& diagnostics);
+
+}  // namespace gomai

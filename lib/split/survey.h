@@ -1,0 +1,43 @@
+#pragma once
+
+// Survey: what each part of a split holds and costs, before anything is written.
+//
+// Multiply-accumulates count Conv, ConvTranspose, Gemm and MatMul, as the field does; bytes are those of boundary
+// tensors per call. Both are known only where shapes are. If just the first axis is open (a list of RoIs), they are per
+// row.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/graph/index.h"
+#include "lib/shape/infer.h"
+#include "lib/split/split.h"
+
+namespace gomai {
+
+struct Amount {
+  int64_t fixed = 0;                   // what is known in full
+  int64_t per_row = 0;                 // what grows with an open first axis, for one row
+  int64_t unknown = 0;                 // how many terms aren't known at all
+  std::string Text(bool bytes) const;  // "1.2 G", "12.8 M/row", "3.1 M + ?", "?"
+};
+
+struct PartSurvey {
+  std::string name;
+  std::string device;
+  int64_t nodes = 0;  // own nodes, those in bodies included
+  int64_t copied_constants = 0;
+  Amount macs;
+  Amount bytes_in;
+  Amount bytes_out;
+  uint64_t weight_bytes = 0;
+  std::vector<std::string> dynamic;  // why: "Resize /transform/Resize", "input image"; at most a few
+  bool plain_cnn = false;
+  std::string not_plain;  // the first node that isn't: an address with its op
+};
+
+std::vector<PartSurvey> SurveySplit(const Split& split, const Model& model, const Index& index, const Shapes& shapes);
+
+}  // namespace gomai

@@ -1,0 +1,156 @@
+// gomai-split: cut a model into parts by a plan.
+#include <set>
+
+#include "lib/base/text.h"
+#include "lib/graph/verify.h"
+#include "lib/model/dtype.h"
+#include "lib/pass/pipeline.h"
+#include "lib/split/plan_args.h"
+#include "lib/split/presets.h"
+#include "lib/split/split.h"
+#include "lib/split/survey.h"
+#include "tools/common/tool.h"
+
+namespace gomai {
+namespace {
+
+constexpr char kExamples[] = R"(  gomai-split model.onnx --preset torchvision-maskrcnn --print-plan
+      what each part would hold; nothing is written
+  gomai-split model.onnx --preset torchvision-maskrcnn -o parts/
+      parts/preprocess.onnx, parts/backbone_rpn.onnx, ... and parts/manifest.json
+  gomai-split model.onnx -o parts/ --part stem=/layer1/Relu_output_0 --part body=scope:/layer2
+      two parts by tensor and by scope, and the rest
+  gomai-split model.onnx -o parts/ --by-size 50M --weights=shared
+      parts of at most 50 MiB of weights, kept in one data file
+  gomai-split model.onnx --preset torchvision-maskrcnn --print-plan --json > plan.json
+      a plan to edit; gomai-split model.onnx -o parts/ --plan plan.json takes it back)";
+
+struct Arguments {
+  std::string model;
+  std::string folder;
+  PlanArguments plan;
+  bool print_plan = false;
+  bool allow_shape_change = false;
+  std::string digest = "skeleton";
+  WriteSplitOptions write;
+};
+
+std::string PlanTable(const std::vector<PartSurvey>& parts) {
+  std::vector<std::vector<std::string>> rows;
+  for (const PartSurvey& part : parts) {
+    rows.push_back({part.name, part.device, fmt::format("{}", part.nodes), FormatBytes(part.weight_bytes),
+                    part.macs.Text(false), part.bytes_in.Text(true), part.bytes_out.Text(true),
+                    part.plain_cnn ? "yes" : "no: " + part.not_plain,
+                    part.dynamic.empty() ? "-" : fmt::format("{}", fmt::join(part.dynamic, ", "))});
+  }
+  return Table({"part", "device", "nodes", "weights", "MACs", "in/call", "out/call", "plain CNN", "dynamic because of"},
+               rows, {false, false, true, true, true, true, true, false, false});
+}
+
+nlohmann::ordered_json SurveyJson(const std::vector<PartSurvey>& parts) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const PartSurvey& part : parts) {
+    json.push_back({{"name", part.name},
+                    {"device", part.device},
+                    {"nodes", part.nodes},
+                    {"weight_bytes", part.weight_bytes},
+                    {"macs", part.macs.Text(false)},
+                    {"plain_cnn", part.plain_cnn},
+                    {"not_plain", part.not_plain},
+                    {"dynamic", part.dynamic}});
+  }
+  return json;
+}
+
+absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
+  if (arguments.folder.empty() && !arguments.print_plan) {
+    return InvalidArgument("where to? Give a folder with -o, or --print-plan to see the plan alone");
+  }
+  const Diagnostics diagnostics = tool.diagnostics();
+  GOMAI_ASSIGN_OR_RETURN(Model model, Model::Load(arguments.model));
+  {
+    const Index index(model.proto());
+    GOMAI_RETURN_IF_ERROR(VerifyForWriting(model, index));
+  }
+  Plan draft;
+  absl::StatusOr<Plan> plan = MakePlan(arguments.plan, model, &draft);
+  if (!plan.ok()) {
+    if (arguments.print_plan && !draft.parts.empty()) {
+      tool.PrintDocument(PrintPlan(draft));
+    }
+    return plan.status();
+  }
+  if (!plan->pipeline.empty()) {
+    GOMAI_ASSIGN_OR_RETURN(const Pipeline pipeline, ParsePipeline(plan->pipeline));
+    PipelineOptions options;
+    options.allow_shape_change = arguments.allow_shape_change;
+    GOMAI_RETURN_IF_ERROR(RunPipeline(pipeline, model, options, diagnostics).status());
+  }
+  const Index index(model.proto());
+  GOMAI_ASSIGN_OR_RETURN(const Shapes shapes, InferShapesOrWarn(model, index, diagnostics));
+  GOMAI_ASSIGN_OR_RETURN(const ResolveOptions resolve, GivenTypes(arguments.plan));
+  GOMAI_ASSIGN_OR_RETURN(const Split split, ResolvePlan(*plan, model, index, shapes, resolve, diagnostics));
+  if (arguments.print_plan && tool.json()) {
+    tool.PrintDocument(PrintPlan(*plan));
+    return 0;
+  }
+  const std::vector<PartSurvey> survey = SurveySplit(split, model, index, shapes);
+  tool.Print(PlanTable(survey));
+  if (arguments.print_plan) {
+    return 0;
+  }
+  arguments.write.folder = arguments.folder;
+  arguments.write.full_digest = arguments.digest == "full";
+  tool.Progress("writing the parts");
+  GOMAI_ASSIGN_OR_RETURN(const WriteSplitReport report, WriteSplit(split, model, index, arguments.write, diagnostics));
+  const std::string manifest = (std::filesystem::path(arguments.folder) / "manifest.json").string();
+  tool.Print(
+      fmt::format("wrote {} parts and {} ({})\n", split.parts.size(), manifest, FormatBytes(report.bytes_written)));
+  tool.document()["manifest"] = manifest;
+  tool.document()["bytes_written"] = report.bytes_written;
+  tool.document()["parts"] = SurveyJson(survey);
+  return 0;
+}
+
+}  // namespace
+}  // namespace gomai
+
+int main(int argc, char** argv) {
+  gomai::Tool tool("gomai-split", "cut a model into parts by a plan", gomai::kExamples);
+  gomai::Arguments arguments;
+  CLI::App& app = tool.app();
+  app.add_option("model", arguments.model, "the model to cut")->required()->type_name("M.onnx");
+  app.add_option("-o,--output", arguments.folder, "folder for the parts and manifest.json")->type_name("DIR");
+  app.add_option("--preset", arguments.plan.preset, "a built-in plan: " + gomai::PresetNames())->type_name("NAME");
+  app.add_option("--plan", arguments.plan.plan_file, "a plan as JSON ('-': stdin)")->type_name("FILE.json");
+  app.add_option(
+         "--part", arguments.plan.parts,
+         "a part and what it must produce: NAME=TENSOR,... or NAME=scope:/a/b; repeat for further parts, in order")
+      ->type_name("NAME=T,...")
+      ->allow_extra_args(false);
+  app.add_option("--device", arguments.plan.devices, "PART=cpu or PART=npu; repeat")
+      ->type_name("PART=D")
+      ->allow_extra_args(false);
+  app.add_option("--by-size", arguments.plan.by_size, "parts of at most this many bytes of weights (50M, 1G)")
+      ->type_name("SIZE");
+  app.add_option("--type", arguments.plan.types,
+                 "the dtype of a boundary value that can't be inferred: T:float32; repeat")
+      ->type_name("T:DTYPE")
+      ->allow_extra_args(false);
+  app.add_option("--shape", arguments.plan.shapes,
+                 "the shape of a boundary value that can't be inferred: T:?x4; repeat")
+      ->type_name("T:SHAPE")
+      ->allow_extra_args(false);
+  app.add_flag("--print-plan", arguments.print_plan,
+               "print what each part would hold and stop; with --json the plan itself");
+  app.add_flag("--use-aliases", arguments.write.use_aliases,
+               "give boundary values their friendly names inside the parts");
+  app.add_flag("--allow-shape-change", arguments.allow_shape_change,
+               "let the plan's pipeline change a model output's shape");
+  app.add_option("--digest", arguments.digest,
+                 "what the manifest holds of each part: skeleton (no weight is read) or full")
+      ->check(CLI::IsMember({"skeleton", "full"}))
+      ->type_name("KIND");
+  gomai::AddWeightsFlag(app, &arguments.write.save.weights);
+  return tool.Main(argc, argv, [&] { return gomai::Run(tool, arguments); });
+}
