@@ -7,9 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <vector>
 
 namespace gomai {
 namespace {
@@ -49,33 +52,68 @@ absl::Status WriteAll(int descriptor, const char* data, size_t size, const std::
 absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::filesystem::path& path) {
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->path_ = path;
-  file->descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK a pipe of that name would be waited for.
+  file->descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file->descriptor_ < 0) {
     return SystemError("can't open", path, errno);
   }
+  GOMAI_RETURN_IF_ERROR(file->Map());
+  return std::shared_ptr<const MappedFile>(std::move(file));
+}
+
+absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Spool(int descriptor, const std::string& name) {
+  std::shared_ptr<MappedFile> file(new MappedFile);
+  file->path_ = name;
+  std::error_code no_folder;
+  const std::filesystem::path folder = std::filesystem::temp_directory_path(no_folder);
+  std::string pattern = ((no_folder ? std::filesystem::path("/tmp") : folder) / "gomai-XXXXXX").string();
+  file->descriptor_ = ::mkostemp(pattern.data(), O_CLOEXEC);
+  if (file->descriptor_ < 0) {
+    return SystemError("can't make a temporary file", pattern, errno);
+  }
+  ::unlink(pattern.c_str());
+  std::vector<char> buffer(size_t{1} << 20);
+  while (true) {
+    const ssize_t n = ::read(descriptor, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) {
+      continue;
+    }
+    if (n < 0) {
+      return SystemError("can't read", name, errno);
+    }
+    if (n == 0) {
+      break;
+    }
+    GOMAI_RETURN_IF_ERROR(WriteAll(file->descriptor_, buffer.data(), static_cast<size_t>(n), pattern));
+  }
+  GOMAI_RETURN_IF_ERROR(file->Map());
+  return std::shared_ptr<const MappedFile>(std::move(file));
+}
+
+absl::Status MappedFile::Map() {
   struct stat info {};
-  if (::fstat(file->descriptor_, &info) != 0) {
-    return SystemError("can't read", path, errno);
+  if (::fstat(descriptor_, &info) != 0) {
+    return SystemError("can't read", path_, errno);
   }
   if (S_ISDIR(info.st_mode)) {
-    return InvalidArgument("'{}' is a folder, not a file", path.string());
+    return InvalidArgument("'{}' is a folder, not a file", path_.string());
   }
   if (!S_ISREG(info.st_mode)) {
-    return InvalidArgument("'{}' is not a regular file; copy it into one first", path.string());
+    return InvalidArgument("'{}' is not a regular file; copy it into one first", path_.string());
   }
-  file->inode_ = info.st_ino;
-  file->device_ = info.st_dev;
-  file->size_ = static_cast<size_t>(info.st_size);
-  if (file->size_ > 0) {
-    void* data = ::mmap(nullptr, file->size_, PROT_READ, MAP_PRIVATE, file->descriptor_, 0);
+  inode_ = info.st_ino;
+  device_ = info.st_dev;
+  size_ = static_cast<size_t>(info.st_size);
+  if (size_ > 0) {
+    void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor_, 0);
     if (data == MAP_FAILED) {
-      return SystemError("can't map", path, errno);
+      return SystemError("can't map", path_, errno);
     }
     // Without it the kernel reads around each touched page, which brings weights into memory for nothing.
-    ::madvise(data, file->size_, MADV_RANDOM);
-    file->data_ = static_cast<const uint8_t*>(data);
+    ::madvise(data, size_, MADV_RANDOM);
+    data_ = static_cast<const uint8_t*>(data);
   }
-  return std::shared_ptr<const MappedFile>(std::move(file));
+  return absl::OkStatus();
 }
 
 MappedFile::~MappedFile() {
@@ -90,6 +128,13 @@ MappedFile::~MappedFile() {
 absl::StatusOr<OutputFile> OutputFile::Create(const std::filesystem::path& target) {
   OutputFile file;
   file.target_ = target;
+  if (target == "-") {
+    file.descriptor_ = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (file.descriptor_ < 0) {
+      return SystemError("can't write", "stdout", errno);
+    }
+    return file;
+  }
   if (std::error_code error; std::filesystem::is_directory(target, error)) {
     return InvalidArgument("can't write '{}': it is a folder; name a file in it", target.string());
   }
@@ -114,6 +159,12 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
 OutputFile::~OutputFile() {
   if (descriptor_ >= 0) {
     ::close(descriptor_);
+    Discard();
+  }
+}
+
+void OutputFile::Discard() {
+  if (!temporary_.empty()) {
     ::unlink(temporary_.c_str());
   }
 }
@@ -127,33 +178,33 @@ absl::Status OutputFile::Write(std::string_view bytes) {
 absl::Status OutputFile::CopyFrom(const MappedFile& source, uint64_t offset, uint64_t length) {
   GOMAI_CHECK(offset <= source.bytes().size() && length <= source.bytes().size() - offset);
   off_t from = static_cast<off_t>(offset);
-  bool kernel_copy = true;
-  std::string buffer;
+  // Two file systems, a pipe or an old kernel: whatever the reason that the kernel can't copy, reading and writing
+  // either works or knows a better one.
   while (length > 0) {
-    ssize_t n = 0;
-    if (kernel_copy) {
-      n = ::copy_file_range(source.descriptor(), &from, descriptor_, nullptr, length, 0);
-      if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EBADF)) {
-        kernel_copy = false;  // two file systems, or one that can't
-        buffer.resize(size_t{1} << 20);
-        continue;
-      }
-    } else {
-      n = ::pread(source.descriptor(), buffer.data(), std::min<uint64_t>(buffer.size(), length), from);
-      if (n > 0) {
-        GOMAI_RETURN_IF_ERROR(WriteAll(descriptor_, buffer.data(), static_cast<size_t>(n), target_));
-        from += n;
-      }
+    const ssize_t n = ::copy_file_range(source.descriptor(), &from, descriptor_, nullptr, length, 0);
+    if (n < 0 && errno == EINTR) {
+      continue;
+    }
+    if (n <= 0) {
+      break;
+    }
+    length -= static_cast<uint64_t>(n);
+    written_ += static_cast<uint64_t>(n);
+  }
+  std::string buffer(std::min<uint64_t>(length, uint64_t{1} << 20), '\0');
+  while (length > 0) {
+    const ssize_t n = ::pread(source.descriptor(), buffer.data(), std::min<uint64_t>(buffer.size(), length), from);
+    if (n < 0 && errno == EINTR) {
+      continue;
     }
     if (n < 0) {
-      if (errno == EINTR) {
-        continue;
-      }
-      return SystemError("can't write", target_, errno);
+      return SystemError("can't read", source.path(), errno);
     }
     if (n == 0) {
       return DataLoss("'{}' became shorter while it was read", source.path().string());
     }
+    GOMAI_RETURN_IF_ERROR(WriteAll(descriptor_, buffer.data(), static_cast<size_t>(n), target_));
+    from += n;
     length -= static_cast<uint64_t>(n);
     written_ += static_cast<uint64_t>(n);
   }
@@ -167,14 +218,10 @@ absl::Status OutputFile::PadTo(uint64_t alignment) {
 
 absl::Status OutputFile::Commit() {
   const int descriptor = std::exchange(descriptor_, -1);
-  if (::close(descriptor) != 0) {
+  // Some file systems report a full disk only now.
+  if (::close(descriptor) != 0 || (!temporary_.empty() && ::rename(temporary_.c_str(), target_.c_str()) != 0)) {
     const int error = errno;
-    ::unlink(temporary_.c_str());
-    return SystemError("can't write", target_, error);
-  }
-  if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
-    const int error = errno;
-    ::unlink(temporary_.c_str());
+    Discard();
     return SystemError("can't write", target_, error);
   }
   return absl::OkStatus();

@@ -20,6 +20,8 @@ namespace gomai {
 class MappedFile {
  public:
   static absl::StatusOr<std::shared_ptr<const MappedFile>> Open(const std::filesystem::path& path);
+  // All that comes from a pipe, spooled into a nameless file in the temporary folder; `name` is for messages.
+  static absl::StatusOr<std::shared_ptr<const MappedFile>> Spool(int descriptor, const std::string& name);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -32,6 +34,7 @@ class MappedFile {
 
  private:
   MappedFile() = default;
+  absl::Status Map();  // from descriptor_
   std::filesystem::path path_;
   int descriptor_ = -1;
   const uint8_t* data_ = nullptr;
@@ -44,6 +47,7 @@ class MappedFile {
 // Without Commit() (an error, a crash caught by the destructor) it is removed and the target stays what it was.
 class OutputFile {
  public:
+  // "-" is stdout: written at once, without a temporary file.
   static absl::StatusOr<OutputFile> Create(const std::filesystem::path& target);
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&&) = delete;
@@ -60,6 +64,7 @@ class OutputFile {
 
  private:
   OutputFile() = default;
+  void Discard();  // the temporary file
   std::filesystem::path target_;
   std::filesystem::path temporary_;
   int descriptor_ = -1;

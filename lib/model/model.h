@@ -34,7 +34,9 @@ namespace gomai {
 class Sources {
  public:
   uint64_t Add(std::shared_ptr<const MappedFile> file);
-  const MappedFile* Find(uint64_t id) const;  // nullptr if unknown
+  const MappedFile* Find(uint64_t id) const;                   // nullptr if unknown
+  std::shared_ptr<const MappedFile> Share(uint64_t id) const;  // the same, kept alive by the holder
+  const std::map<uint64_t, std::shared_ptr<const MappedFile>>& files() const { return files_; }
   void Adopt(const Sources& other);
 
  private:
@@ -83,6 +85,9 @@ class Model {
   uint64_t payload_bytes_ = 0;
   Sources sources_;
 };
+
+// Fields in order, no hash order anywhere: equal protos give equal bytes. False past protobuf's limit of 2 GiB.
+bool SerializeDeterministic(const onnx::ModelProto& proto, std::string* bytes);
 
 // "sha256:…" over the file without its payloads: of the bytes in file order, those that Deflate's default threshold
 // leaves out are skipped (their lengths stay, in the fields' prefixes). No weight is read.
