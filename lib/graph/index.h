@@ -15,7 +15,8 @@
 //
 // Built in O(nodes + edges); iterative, so depth can't overflow the stack. Views point into the proto: an Index lives
 // no longer than the proto stays unedited. Works on broken graphs too (dangling names, duplicates, cycles): what is
-// wrong there is Verify's to say. An empty name ("" optional input or output) is no value.
+// wrong there is Verify's to say. The first of several definitions of a name in a scope counts. An empty name ("" for
+// an absent optional input or output) is no value.
 
 #include <onnx/onnx_pb.h>
 
@@ -41,6 +42,7 @@ class Index {
     ScopeId parent = kNone;                         // the scope that a body lies in; kNone for main and functions
     NodeId owner = kNone;                           // the node that holds the body
     std::string_view attribute;                     // of owner, e.g. "then_branch"
+    int attribute_position = -1;                    // of the attribute in owner's list
     int attribute_index = -1;                       // for a list of graphs; else -1
     const onnx::GraphProto* graph = nullptr;        // main and bodies
     const onnx::FunctionProto* function = nullptr;  // functions
@@ -92,6 +94,11 @@ class Index {
   const Node& node(NodeId id) const { return nodes_[static_cast<size_t>(id)]; }
   const Value& value(ValueId id) const { return values_[static_cast<size_t>(id)]; }
 
+  // The local function that a node calls, as its scope; kNone for an operator.
+  ScopeId CalledFunction(const onnx::NodeProto& node) const;
+  // Is `inner` the scope itself or a body somewhere inside it?
+  bool IsInside(ScopeId inner, ScopeId outer) const;
+
   // In this scope, or outward from it. kNone: nothing of that name.
   ValueId Resolve(ScopeId scope, std::string_view name) const;
   // In this scope only.
@@ -100,16 +107,18 @@ class Index {
   // A value of the main graph by name; kNotFound with the nearest names.
   absl::StatusOr<ValueId> RequireValue(std::string_view name) const;
 
-  // The address that tools print and take: a node's name if it is unique in its graph, else "#INDEX"; in a body
-  // "OUTER::ATTRIBUTE::INNER"; in a function "FUNCTION()::NODE". A list of graphs shows as ATTRIBUTE[i].
+  // The address that tools print and take: a node's name if that is enough to find it, else "#INDEX"; in a body
+  // "OUTER::ATTRIBUTE::INNER"; in a function "FUNCTION()::NODE", where FUNCTION is its name, or "DOMAIN/NAME:OVERLOAD"
+  // if several functions share the name. A list of graphs shows as ATTRIBUTE[i]. FindNode(Address(id)) is id.
   std::string Address(NodeId id) const;
   // "If_1442::then_branch::#3 (Conv)".
   std::string Describe(NodeId id) const;
   // The scope: "main graph", "If_1442::then_branch", "function Foo".
   std::string ScopeName(ScopeId id) const;
-  // A node by address (name, #INDEX, op type that occurs once; "::" steps). A bare name searches all scopes; an exact
-  // node name wins over what looks like an address. kNotFound with the nearest names; kInvalidArgument listing all
-  // hits.
+  // A node by address (name, #INDEX, op type that occurs once; "::" steps). A bare name or op type searches all scopes,
+  // a bare #INDEX the main graph, and a path starts in the main graph if its first step is there, else anywhere. An
+  // exact node name wins over what looks like an address. kNotFound with the nearest names; kInvalidArgument listing
+  // all hits.
   absl::StatusOr<NodeId> FindNode(std::string_view address) const;
 
   // True if the value is computed from constants alone (initializers that aren't overridable, nodes without inputs that
@@ -119,16 +128,25 @@ class Index {
 
  private:
   friend class IndexBuilder;
+  enum class NameReach : uint8_t { kNowhere, kInGraph, kEverywhere };  // how far a node's name is unique
   std::vector<Scope> scopes_;
   std::vector<Node> nodes_;
   std::vector<Value> values_;
   std::vector<bool> constant_values_;
   std::vector<bool> constant_nodes_;
+  std::unordered_map<std::string_view, NodeId> nodes_by_name_;  // the first of that name; the others follow by
+  std::vector<NodeId> next_of_name_;                            // this, in id order
+  std::vector<NameReach> name_reach_;
+  std::unordered_map<std::string, ScopeId> functions_;        // by FunctionKey
+  std::unordered_map<std::string_view, int> function_names_;  // how many functions have that name
 };
 
 // The main graph's nodes in an order in which each comes after what it needs, file order wherever that allows (stable);
 // kDataLoss naming the nodes of a cycle.
 absl::StatusOr<std::vector<NodeId>> TopologicalOrder(const Index& index, ScopeId scope);
+
+// "domain:name:overload", with "" for "ai.onnx": what a call and a function have in common.
+std::string FunctionKey(std::string_view domain, std::string_view name, std::string_view overload);
 
 // Draws random numbers (RandomNormal, Dropout in training, Multinomial, Bernoulli …): never constant, never folded.
 bool IsRandomOp(const onnx::NodeProto& node);
