@@ -45,6 +45,8 @@ class Tool {
   void Print(std::string_view text) const;
   // The --json document, printed at the end of Main; exactly one.
   nlohmann::ordered_json& document() { return document_; }
+  // This text to stdout, as it is, in place of the document: for output that is itself a file format (a plan).
+  void PrintDocument(std::string_view text);
   // Warnings and errors to stderr as "gomai-x: warning: location: message"; notes with -v only. Also collected into
   // document()["diagnostics"].
   Diagnostics diagnostics();

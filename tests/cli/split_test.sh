@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# gomai-split as a user meets it: what it writes, what it refuses, what it says, and what it leaves behind.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+split=$bin/gomai-split
+
+# --- what it writes
+expect 0 'wrote 7 parts' "$split" "$tiny" --preset torchvision-maskrcnn -o "$tmp/parts"
+for part in preprocess backbone_rpn box_proposal box mask_proposal mask rest; do
+  check "the part $part is there" test -s "$tmp/parts/$part.onnx"
+done
+check 'the manifest says its version' grep -q '"gomai_manifest": 1' "$tmp/parts/manifest.json"
+cp -r "$tmp/parts" "$tmp/once"
+expect 0 '' "$split" "$tiny" --preset torchvision-maskrcnn -o "$tmp/parts"
+check 'the same command writes the same bytes' diff -r "$tmp/once" "$tmp/parts"
+
+# --- --print-plan writes nothing, and its JSON goes back in
+expect 0 'backbone_rpn' "$split" "$tiny" --preset torchvision-maskrcnn --print-plan -o "$tmp/none"
+check '--print-plan writes nothing' test ! -e "$tmp/none"
+"$split" "$tiny" --preset torchvision-maskrcnn --print-plan --json >"$tmp/plan.json"
+expect 0 'wrote 7 parts' "$split" "$tiny" --plan "$tmp/plan.json" -o "$tmp/from-plan"
+for part in "$tmp"/parts/*.onnx; do
+  check 'a printed plan makes the same parts' cmp "$part" "$tmp/from-plan/$(basename "$part")"
+done
+
+# --- leftovers of an older split go, nothing else does
+touch "$tmp/parts/notes.txt"
+expect 0 'wrote 2 parts' "$split" "$tiny" --part first=scope:/transform -o "$tmp/parts"
+check 'a leftover part is removed' test ! -e "$tmp/parts/box.onnx"
+check 'what the split did not write stays' test -e "$tmp/parts/notes.txt"
+
+# --- by size, and friendly names
+expect 0 'wrote' "$split" "$tiny" --by-size 300K -o "$tmp/sized"
+check 'by size there are several parts' test -e "$tmp/sized/part_2.onnx"
+expect 0 '' "$split" "$tiny" --preset torchvision-maskrcnn --use-aliases -o "$tmp/aliased"
+check 'friendly names are in the parts' grep -q 'features_0' "$tmp/aliased/backbone_rpn.onnx"
+
+# --- refusals: exit 2, the message, nothing written
+refuses() {
+  local text=$1
+  shift
+  expect 2 "$text" "$split" "$@" -o "$tmp/refused"
+  check "nothing is written when it refuses ($text)" test ! -e "$tmp/refused"
+}
+refuses "did you mean '/backbone/fpn/extra_blocks/MaxPool_output_0'" "$tiny" --part a=/backbone/fpn/extra_blocks/MaxPol_output_0
+refuses "the model has no scope '/backbon' (nearest: /backbone" "$tiny" --part a=scope:/backbon
+refuses "part 'b' would get no node" "$tiny" --part a=scope:/rpn/head --part b=scope:/backbone
+refuses "which the earlier part 'a' already produces" "$tiny" --part a=/rpn/head/cls_logits/Conv_output_0 \
+  --part b=/backbone/fpn/layer_blocks.0/layer_blocks.0.0/Conv_output_0
+refuses "the part 'a' is named twice" "$tiny" --part a=scope:/transform --part a=scope:/backbone
+refuses "asks for 'boxes' twice" "$tiny" --part a=boxes,boxes
+refuses "'rest' can't be a part's name" "$tiny" --part rest=scope:/transform
+refuses "it is an input of the model" "$tiny" --part a=image
+refuses 'give one of --preset' "$tiny"
+refuses 'give only one of' "$tiny" --by-size 1M --part a=boxes
+refuses "is not a size" "$tiny" --by-size lots
+refuses "no preset is called 'torchvision-maskrcn'; did you mean 'torchvision-maskrcnn'" "$tiny" --preset torchvision-maskrcn
+cat >"$tmp/forbids.json" <<'JSON'
+{"parts": [{"name": "a", "outputs": ["scope:/roi_heads/box_roi_pool"], "forbid_ops": ["NonMaxSuppression"]}]}
+JSON
+refuses 'and its plan forbids NonMaxSuppression' "$tiny" --plan "$tmp/forbids.json"
+cat >"$tmp/inputs.json" <<'JSON'
+{"parts": [{"name": "a", "outputs": ["scope:/transform"]},
+           {"name": "b", "outputs": ["scope:/roi_heads/box_roi_pool"], "inputs": ["scope:/transform->/backbone"]}]}
+JSON
+refuses "that its plan doesn't state: " "$tiny" --plan "$tmp/inputs.json"
+echo '{"parts": [{"name": "a", "outputs": ["boxes"], "max_nodes": 3}]}' >"$tmp/few.json"
+refuses 'more than the 3 that its plan allows' "$tiny" --plan "$tmp/few.json"
+echo '{"parts": [{"name": "a", "outptus": ["boxes"]}]}' >"$tmp/typo.json"
+refuses "unknown key 'outptus'; did you mean 'outputs'" "$tiny" --plan "$tmp/typo.json"
+refuses "gomai-split: can't open '$tmp/absent.onnx'" "$tmp/absent.onnx" --part a=x
+
+# --- an untyped value at a cut
+cat >"$tmp/untyped.onnxtxt" <<'TEXT'
+<ir_version: 8, opset_import: ["" : 17, "custom" : 1]>
+g (float[2,3] x) => (float[2,3] y) {
+  a = custom.Mystery (x)
+  b = Relu (a)
+  y = Relu (b)
+}
+TEXT
+refuses "the type of 'a', made by Mystery" "$tmp/untyped.onnxtxt" --part first=a
+expect 0 'wrote 2 parts' "$split" "$tmp/untyped.onnxtxt" --part first=a --type a:float32 --shape a:2x3 -o "$tmp/typed"
+
+# --- hostile files
+head -c 100000 "$tiny" >"$tmp/truncated.onnx"
+refuses 'truncated.onnx' "$tmp/truncated.onnx" --part a=boxes
+head -c 4096 /dev/urandom >"$tmp/noise.onnx"
+refuses 'noise.onnx' "$tmp/noise.onnx" --part a=boxes
+: >"$tmp/empty.onnx"
+refuses 'empty.onnx' "$tmp/empty.onnx" --part a=boxes
+
+# --- places that can't be written
+expect 2 "can't" "$split" "$tiny" --part a=scope:/transform -o /proc/gomai-parts
+echo file >"$tmp/file"
+expect 2 "can't make the folder" "$split" "$tiny" --part a=scope:/transform -o "$tmp/file/parts"
+
+# --- a full disk: a limit on file size stops the writing half-way; older parts stay whole
+expect 0 '' "$split" "$tiny" --preset torchvision-maskrcnn -o "$tmp/full"
+cp -r "$tmp/full" "$tmp/full-before"
+limited() { (trap '' XFSZ; ulimit -f 256; exec "$split" "$tiny" --part all=boxes -o "$tmp/full"); }
+expect 2 "can't write" limited
+check 'a failed split leaves the older one whole' diff -r "$tmp/full-before" "$tmp/full"
+
+finish
