@@ -88,17 +88,6 @@ absl::StatusOr<std::vector<uint8_t>> DecodeTyped(const onnx::TensorProto& tensor
                   : DecodeField(tensor, tensor.int32_data(), count, static_cast<size_t>(bits) / 8);
 }
 
-bool FieldFitsDtype(int field, int dtype) {
-  switch (field) {
-    case 4:
-      return dtype == onnx::TensorProto::FLOAT || dtype == onnx::TensorProto::COMPLEX64;
-    case 10:
-      return dtype == onnx::TensorProto::DOUBLE || dtype == onnx::TensorProto::COMPLEX128;
-    default:
-      return true;
-  }
-}
-
 // A view where the values lie as their type wants, else an aligned copy.
 absl::StatusOr<TensorBytes> FromFile(const onnx::TensorProto& tensor, std::shared_ptr<const MappedFile> file,
                                      uint64_t offset, uint64_t length) {
@@ -166,7 +155,7 @@ absl::StatusOr<TensorBytes> ReadTensor(const onnx::TensorProto& tensor, const Mo
   const uint64_t size = PackedBytes(dtype, static_cast<uint64_t>(count));
 
   if (const std::optional<wire::Marker> marker = FindMarker(tensor)) {
-    if (marker->length != size || !FieldFitsDtype(marker->field, dtype)) {
+    if (marker->length != size || !PayloadFits(marker->field, dtype)) {
       return Misfit(tensor, marker->length, size, "bytes");
     }
     std::shared_ptr<const MappedFile> file = model.sources().Share(marker->source_id);
@@ -222,6 +211,17 @@ uint64_t TensorByteSize(const onnx::TensorProto& tensor) {
     return 0;
   }
   return PackedBytes(tensor.data_type(), static_cast<uint64_t>(*count));
+}
+
+bool PayloadFits(int field, int dtype) {
+  switch (field) {
+    case 4:
+      return dtype == onnx::TensorProto::FLOAT || dtype == onnx::TensorProto::COMPLEX64;
+    case 10:
+      return dtype == onnx::TensorProto::DOUBLE || dtype == onnx::TensorProto::COMPLEX128;
+    default:
+      return true;
+  }
 }
 
 void ClearData(onnx::TensorProto& tensor) {

@@ -80,6 +80,8 @@ void SetRawData(onnx::TensorProto& tensor, std::string bytes);
 // Makes it refer to bytes of a source (a marker), or to a file beside the model; length in bytes.
 void SetMarker(onnx::TensorProto& tensor, const wire::Marker& marker);
 void SetExternal(onnx::TensorProto& tensor, const std::string& location, uint64_t offset, uint64_t length);
+// Are the bytes of this payload field (4, 9 or 10; see wire::Marker) those that raw_data would hold for the type?
+bool PayloadFits(int field, int dtype);
 // Takes values and references to them away; name, dims, dtype, doc string and metadata stay.
 void ClearData(onnx::TensorProto& tensor);
 
