@@ -116,6 +116,24 @@ absl::Status MappedFile::Map() {
   return absl::OkStatus();
 }
 
+absl::Status MappedFile::Read(uint64_t offset, std::span<uint8_t> to) const {
+  while (!to.empty()) {
+    const ssize_t n = ::pread(descriptor_, to.data(), to.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) {
+      continue;
+    }
+    if (n < 0) {
+      return SystemError("can't read", path_, errno);
+    }
+    if (n == 0) {
+      return DataLoss("'{}' became shorter while it was read", path_.string());
+    }
+    offset += static_cast<uint64_t>(n);
+    to = to.subspan(static_cast<size_t>(n));
+  }
+  return absl::OkStatus();
+}
+
 MappedFile::~MappedFile() {
   if (data_ != nullptr) {
     ::munmap(const_cast<uint8_t*>(data_), size_);
@@ -191,22 +209,13 @@ absl::Status OutputFile::CopyFrom(const MappedFile& source, uint64_t offset, uin
     length -= static_cast<uint64_t>(n);
     written_ += static_cast<uint64_t>(n);
   }
-  std::string buffer(std::min<uint64_t>(length, uint64_t{1} << 20), '\0');
+  std::vector<uint8_t> buffer(std::min<uint64_t>(length, uint64_t{1} << 20));
   while (length > 0) {
-    const ssize_t n = ::pread(source.descriptor(), buffer.data(), std::min<uint64_t>(buffer.size(), length), from);
-    if (n < 0 && errno == EINTR) {
-      continue;
-    }
-    if (n < 0) {
-      return SystemError("can't read", source.path(), errno);
-    }
-    if (n == 0) {
-      return DataLoss("'{}' became shorter while it was read", source.path().string());
-    }
-    GOMAI_RETURN_IF_ERROR(WriteAll(descriptor_, buffer.data(), static_cast<size_t>(n), target_));
-    from += n;
-    length -= static_cast<uint64_t>(n);
-    written_ += static_cast<uint64_t>(n);
+    const std::span<uint8_t> part(buffer.data(), std::min<uint64_t>(buffer.size(), length));
+    GOMAI_RETURN_IF_ERROR(source.Read(static_cast<uint64_t>(from), part));
+    GOMAI_RETURN_IF_ERROR(Write({reinterpret_cast<const char*>(part.data()), part.size()}));
+    from += static_cast<off_t>(part.size());
+    length -= part.size();
   }
   return absl::OkStatus();
 }

@@ -27,6 +27,9 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
 
   std::span<const uint8_t> bytes() const { return {data_, size_}; }
+  // A copy of [offset, offset + to.size()), read from the file instead of the mapping: mapping a page maps many others
+  // with it, all of which count as this process's memory.
+  absl::Status Read(uint64_t offset, std::span<uint8_t> to) const;
   const std::filesystem::path& path() const { return path_; }
   int descriptor() const { return descriptor_; }  // for copy_file_range
   uint64_t inode() const { return inode_; }

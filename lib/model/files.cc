@@ -2,10 +2,8 @@
 #include "lib/model/files.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "lib/base/text.h"
@@ -14,25 +12,6 @@ namespace gomai {
 namespace {
 
 constexpr uint64_t kBufferSize = uint64_t{1} << 20;
-
-absl::Status ReadAt(const MappedFile& file, uint64_t offset, char* to, size_t size) {
-  while (size > 0) {
-    const ssize_t n = ::pread(file.descriptor(), to, size, static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) {
-      continue;
-    }
-    if (n < 0) {
-      return Internal("can't read '{}': {}", file.path().string(), std::strerror(errno));
-    }
-    if (n == 0) {
-      return DataLoss("'{}' became shorter while it was read", file.path().string());
-    }
-    to += n;
-    offset += static_cast<uint64_t>(n);
-    size -= static_cast<size_t>(n);
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -57,7 +36,7 @@ absl::StatusOr<bool> EqualBytes(const MappedFile& file, uint64_t offset, std::st
   std::string buffer(std::min<uint64_t>(kBufferSize, bytes.size()), '\0');
   while (!bytes.empty()) {
     const size_t size = std::min(buffer.size(), bytes.size());
-    GOMAI_RETURN_IF_ERROR(ReadAt(file, offset, buffer.data(), size));
+    GOMAI_RETURN_IF_ERROR(file.Read(offset, {reinterpret_cast<uint8_t*>(buffer.data()), size}));
     if (std::memcmp(buffer.data(), bytes.data(), size) != 0) {
       return false;
     }
@@ -72,7 +51,7 @@ absl::StatusOr<bool> EqualRanges(const MappedFile& a, uint64_t a_offset, const M
   std::string buffer(std::min(kBufferSize, length), '\0');
   while (length > 0) {
     const size_t size = std::min<uint64_t>(buffer.size(), length);
-    GOMAI_RETURN_IF_ERROR(ReadAt(b, b_offset, buffer.data(), size));
+    GOMAI_RETURN_IF_ERROR(b.Read(b_offset, {reinterpret_cast<uint8_t*>(buffer.data()), size}));
     GOMAI_ASSIGN_OR_RETURN(const bool same, EqualBytes(a, a_offset, std::string_view(buffer).substr(0, size)));
     if (!same) {
       return false;

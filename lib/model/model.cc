@@ -95,18 +95,18 @@ absl::StatusOr<Model> Model::Load(const std::filesystem::path& path) {
     GOMAI_ASSIGN_OR_RETURN(model.file_, MappedFile::Open(path));
   }
   const std::string name = model.file_->path().string();
-  const std::span<const uint8_t> bytes = model.file_->bytes();
-  if (bytes.empty()) {
+  const size_t size = model.file_->bytes().size();
+  if (size == 0) {
     return DataLoss("'{}' is empty, so it isn't an ONNX model", name);
   }
   const uint64_t source = model.sources_.Add(model.file_);
-  absl::StatusOr<wire::Skeleton> skeleton = wire::Deflate(bytes, source);
+  absl::StatusOr<wire::Skeleton> skeleton = wire::Deflate(wire::FileBytes(*model.file_), source);
   if (!skeleton.ok()) {
     return absl::IsDataLoss(skeleton.status())
                ? DataLoss(
                      "'{}' is not a well-formed ONNX model: {} (the file has {} bytes; is it cut short or "
                      "something else?)",
-                     name, Message(skeleton.status()), bytes.size())
+                     name, Message(skeleton.status()), size)
                : Annotate(skeleton.status(), fmt::format("'{}'", name));
   }
   model.skeleton_ = std::move(skeleton->bytes);

@@ -488,8 +488,10 @@ absl::StatusOr<std::string> SerializeInline(const Model& model) {
   bytes.reserve(list.size);
   for (const wire::Piece& piece : list.pieces) {
     if (piece.is_payload) {
-      const std::span<const uint8_t> file = placed.sources.Find(piece.source_id)->bytes();
-      bytes.append(reinterpret_cast<const char*>(file.data()) + piece.offset, piece.length);
+      const size_t size = bytes.size();
+      bytes.resize(size + piece.length);
+      GOMAI_RETURN_IF_ERROR(placed.sources.Find(piece.source_id)
+                                ->Read(piece.offset, {reinterpret_cast<uint8_t*>(bytes.data()) + size, piece.length}));
     } else {
       bytes.append(list.literals, piece.offset, piece.length);
     }

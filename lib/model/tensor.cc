@@ -88,7 +88,10 @@ absl::StatusOr<std::vector<uint8_t>> DecodeTyped(const onnx::TensorProto& tensor
                   : DecodeField(tensor, tensor.int32_data(), count, static_cast<size_t>(bits) / 8);
 }
 
-// A view where the values lie as their type wants, else an aligned copy.
+// Below this a copy is read: touching a mapped page maps up to 2 MiB around it.
+constexpr uint64_t kViewThreshold = uint64_t{256} << 10;
+
+// A view where the values are many and lie as their type wants, else an aligned copy.
 absl::StatusOr<TensorBytes> FromFile(const onnx::TensorProto& tensor, std::shared_ptr<const MappedFile> file,
                                      uint64_t offset, uint64_t length) {
   const std::span<const uint8_t> all = file->bytes();
@@ -98,8 +101,10 @@ absl::StatusOr<TensorBytes> FromFile(const onnx::TensorProto& tensor, std::share
   }
   const std::span<const uint8_t> view = all.subspan(offset, length);
   const size_t alignment = static_cast<size_t>(std::clamp(BitsPerElement(tensor.data_type()) / 8, 1, 8));
-  if (std::bit_cast<uintptr_t>(view.data()) % alignment != 0) {
-    return TensorBytes::Own(std::vector<uint8_t>(view.begin(), view.end()));
+  if (length < kViewThreshold || std::bit_cast<uintptr_t>(view.data()) % alignment != 0) {
+    std::vector<uint8_t> bytes(length);
+    GOMAI_RETURN_IF_ERROR(file->Read(offset, bytes));
+    return TensorBytes::Own(std::move(bytes));
   }
   return TensorBytes::View(view, std::move(file));
 }

@@ -25,14 +25,18 @@ enum TensorField : uint32_t {
 };
 
 // Does the StringStringEntryProto at this place have our key, in any of its occurrences?
-absl::StatusOr<bool> HasMarkerKey(std::span<const uint8_t> model, const Field& entry) {
+absl::StatusOr<bool> HasMarkerKey(Window* model, const Field& entry) {
   Fields fields(model, entry.data, entry.end);
   Field field;
   bool found = false;
   while (fields.Next(&field)) {
     if (field.number == 1 && field.type == WireType::kLength && field.end - field.data == kMarkerKey.size()) {
-      found = found || std::equal(kMarkerKey.begin(), kMarkerKey.end(), model.data() + field.data,
-                                  [](char a, uint8_t b) { return static_cast<uint8_t>(a) == b; });
+      bool equal = true;
+      for (size_t i = 0; i < kMarkerKey.size(); ++i) {
+        uint8_t byte = 0;
+        equal = equal && model->Get(field.data + i, &byte) && byte == static_cast<uint8_t>(kMarkerKey[i]);
+      }
+      found = found || equal;
     }
   }
   GOMAI_RETURN_IF_ERROR(fields.Failure());
@@ -49,7 +53,7 @@ struct TensorShape {
   Field location;
 };
 
-absl::StatusOr<TensorShape> LookAt(std::span<const uint8_t> model, const PathNode& tensor) {
+absl::StatusOr<TensorShape> LookAt(Window* model, const PathNode& tensor) {
   TensorShape shape;
   Fields fields(model, tensor.data, tensor.end);
   Field field;
@@ -88,12 +92,15 @@ absl::StatusOr<TensorShape> LookAt(std::span<const uint8_t> model, const PathNod
           }
         }
         break;
-      case kDataLocationField:
+      case kDataLocationField: {
+        uint8_t value = 1;
         ++shape.locations;
         shape.location = field;
         // The value has to be the single byte 0, which becomes 1 in the skeleton.
-        shape.plain = shape.plain && field.type == WireType::kVarint && length == 1 && model[field.data] == 0;
+        shape.plain = shape.plain && field.type == WireType::kVarint && length == 1 && model->Get(field.data, &value) &&
+                      value == 0;
         break;
+      }
       default:
         break;
     }
@@ -106,9 +113,14 @@ absl::StatusOr<TensorShape> LookAt(std::span<const uint8_t> model, const PathNod
 }  // namespace
 
 absl::StatusOr<Skeleton> Deflate(std::span<const uint8_t> model, uint64_t source_id, uint64_t threshold) {
+  return Deflate(MemoryBytes(model), source_id, threshold);
+}
+
+absl::StatusOr<Skeleton> Deflate(const ByteSource& model, uint64_t source_id, uint64_t threshold) {
+  Window window(model);
   const uint64_t least = std::max<uint64_t>(threshold, 1);
   const auto on_tensor = [&](const PathNode& tensor, size_t index, std::vector<Edit>* edits) -> absl::Status {
-    GOMAI_ASSIGN_OR_RETURN(const TensorShape shape, LookAt(model, tensor));
+    GOMAI_ASSIGN_OR_RETURN(const TensorShape shape, LookAt(&window, tensor));
     const uint64_t length = shape.payload.end - shape.payload.data;
     if (!shape.plain || length < least) {
       return absl::OkStatus();
@@ -126,7 +138,7 @@ absl::StatusOr<Skeleton> Deflate(std::span<const uint8_t> model, uint64_t source
     }
     return absl::OkStatus();
   };
-  GOMAI_ASSIGN_OR_RETURN(Changes changes, Walk(model, TooDeep::kSkip, on_tensor));
+  GOMAI_ASSIGN_OR_RETURN(Changes changes, Walk(&window, TooDeep::kSkip, on_tensor));
 
   Skeleton skeleton;
   uint64_t kept = model.size();
@@ -143,7 +155,7 @@ absl::StatusOr<Skeleton> Deflate(std::span<const uint8_t> model, uint64_t source
         "raw_data or in external files",
         kept);
   }
-  GatherList list = Apply(model, std::move(changes));
+  GOMAI_ASSIGN_OR_RETURN(GatherList list, Apply(model, std::move(changes)));
   skeleton.bytes = std::move(list.literals);
   return skeleton;
 }

@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/wire/source.h"
 
 namespace gomai::wire {
 
@@ -51,6 +52,8 @@ struct Skeleton {
 // groups unclosed); kInvalidArgument if a tensor already carries kMarkerKey, or the skeleton itself passes 2 GiB.
 absl::StatusOr<Skeleton> Deflate(std::span<const uint8_t> model, uint64_t source_id,
                                  uint64_t threshold = kDefaultThreshold);
+// The same from a file, of which only the skeleton is read.
+absl::StatusOr<Skeleton> Deflate(const ByteSource& model, uint64_t source_id, uint64_t threshold = kDefaultThreshold);
 
 // A reference that a marker holds.
 struct Marker {

@@ -16,7 +16,7 @@ struct Entry {
   std::string_view value;
 };
 
-absl::StatusOr<Entry> ReadEntry(std::string_view skeleton, std::span<const uint8_t> bytes, const Field& field) {
+absl::StatusOr<Entry> ReadEntry(std::string_view skeleton, Window* bytes, const Field& field) {
   Entry entry;
   Fields fields(bytes, field.data, field.end);
   Field part;
@@ -37,7 +37,7 @@ struct Markings {
   bool has_key = false;
 };
 
-absl::StatusOr<Markings> LookAt(std::string_view skeleton, std::span<const uint8_t> bytes, const PathNode& tensor) {
+absl::StatusOr<Markings> LookAt(std::string_view skeleton, Window* bytes, const PathNode& tensor) {
   Markings markings;
   Fields fields(bytes, tensor.data, tensor.end);
   Field field;
@@ -66,7 +66,7 @@ absl::StatusOr<Markings> LookAt(std::string_view skeleton, std::span<const uint8
 }
 
 // Where a field of this number belongs among fields that are in order.
-absl::StatusOr<uint64_t> PlaceInOrder(std::span<const uint8_t> bytes, const PathNode& tensor, uint32_t number) {
+absl::StatusOr<uint64_t> PlaceInOrder(Window* bytes, const PathNode& tensor, uint32_t number) {
   Fields fields(bytes, tensor.data, tensor.end);
   Field field;
   while (fields.Next(&field)) {
@@ -81,9 +81,10 @@ absl::StatusOr<uint64_t> PlaceInOrder(std::span<const uint8_t> bytes, const Path
 }  // namespace
 
 absl::StatusOr<GatherList> Inflate(std::string_view skeleton, PayloadPlace place) {
-  const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(skeleton.data()), skeleton.size());
+  const MemoryBytes bytes({reinterpret_cast<const uint8_t*>(skeleton.data()), skeleton.size()});
+  Window window(bytes);
   const auto on_tensor = [&](const PathNode& tensor, size_t index, std::vector<Edit>* edits) -> absl::Status {
-    GOMAI_ASSIGN_OR_RETURN(const Markings markings, LookAt(skeleton, bytes, tensor));
+    GOMAI_ASSIGN_OR_RETURN(const Markings markings, LookAt(skeleton, &window, tensor));
     if (!markings.has_key) {
       return absl::OkStatus();
     }
@@ -103,7 +104,7 @@ absl::StatusOr<GatherList> Inflate(std::string_view skeleton, PayloadPlace place
       payload.end = marker->explicit_location ? markings.entries.back().end : location.end;
       edits->push_back(std::move(payload));
     } else {
-      GOMAI_ASSIGN_OR_RETURN(payload.begin, PlaceInOrder(bytes, tensor, static_cast<uint32_t>(marker->field)));
+      GOMAI_ASSIGN_OR_RETURN(payload.begin, PlaceInOrder(&window, tensor, static_cast<uint32_t>(marker->field)));
       payload.end = payload.begin;
       edits->push_back(std::move(payload));
       for (const Field& entry : markings.entries) {
@@ -120,8 +121,8 @@ absl::StatusOr<GatherList> Inflate(std::string_view skeleton, PayloadPlace place
   };
   // What Deflate passed over has no marker; below so many levels of an edited model one could hide.
   const TooDeep too_deep = place == PayloadPlace::kAtMarker ? TooDeep::kSkip : TooDeep::kFail;
-  GOMAI_ASSIGN_OR_RETURN(Changes changes, Walk(bytes, too_deep, on_tensor));
-  GatherList list = Apply(bytes, std::move(changes));
+  GOMAI_ASSIGN_OR_RETURN(Changes changes, Walk(&window, too_deep, on_tensor));
+  GOMAI_ASSIGN_OR_RETURN(GatherList list, Apply(bytes, std::move(changes)));
   if (list.size > INT_MAX) {
     return ResourceExhausted(
         "the model would be {} bytes, beyond protobuf's limit of 2 GiB for one file; write the weights beside it with "

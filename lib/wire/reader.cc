@@ -9,6 +9,8 @@ namespace {
 
 constexpr size_t kMaxGroupDepth = 100;  // protobuf's recursion limit, which groups count against
 
+constexpr const char* kUnreadable = "the file can't be read";
+
 }  // namespace
 
 absl::Status Fields::Failure() const { return ok() ? absl::OkStatus() : DataLoss("byte {}: {}", offset_, what_); }
@@ -26,7 +28,10 @@ bool Fields::ReadVarint(uint64_t* value, bool* minimal) {
     if (position_ == end_) {
       return Fail(begin, "a number is cut off by the end of its message");
     }
-    const uint8_t byte = bytes_[position_++];
+    uint8_t byte = 0;
+    if (!window_->Get(position_++, &byte)) {
+      return Fail(begin, kUnreadable);
+    }
     if (shift == 63 && byte > 1) {
       return Fail(begin, "a number doesn't fit in 64 bits");
     }
@@ -74,7 +79,11 @@ bool Fields::SkipContents(Field* field) {
         if (position_ - field->data == 10) {
           return Fail(field->data, "a number is longer than 10 bytes");
         }
-        if (bytes_[position_++] < 0x80) {
+        uint8_t byte = 0;
+        if (!window_->Get(position_++, &byte)) {
+          return Fail(field->data, kUnreadable);
+        }
+        if (byte < 0x80) {
           return true;
         }
       }

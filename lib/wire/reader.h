@@ -2,7 +2,8 @@
 
 // Reading protobuf's wire format field by field, without classes and without touching contents.
 //
-//   Fields fields(bytes, begin, end);
+//   Window window(source);
+//   Fields fields(&window, begin, end);
 //   Field field;
 //   while (fields.Next(&field)) { ... }
 //   if (!fields.ok()) return fields.Failure();
@@ -13,10 +14,10 @@
 
 #include <bit>
 #include <cstdint>
-#include <span>
 #include <string>
 
 #include "lib/base/status.h"
+#include "lib/wire/source.h"
 
 namespace gomai::wire {
 
@@ -59,8 +60,8 @@ inline void AppendLengthField(std::string* out, uint32_t number, std::string_vie
 
 class Fields {
  public:
-  // The fields of the message at [begin, end) of `bytes`; requires begin <= end <= bytes.size().
-  Fields(std::span<const uint8_t> bytes, uint64_t begin, uint64_t end) : bytes_(bytes), position_(begin), end_(end) {}
+  // The fields of the message at [begin, end); requires begin <= end <= window->size().
+  Fields(Window* window, uint64_t begin, uint64_t end) : window_(window), position_(begin), end_(end) {}
 
   // False at the end and on an error, which ok() tells apart.
   bool Next(Field* field);
@@ -76,7 +77,7 @@ class Fields {
   bool SkipContents(Field* field);
   bool SkipGroup(uint32_t number);
 
-  std::span<const uint8_t> bytes_;
+  Window* window_;
   uint64_t position_;
   uint64_t end_;
   uint64_t offset_ = 0;  // of the fault

@@ -121,12 +121,12 @@ struct Frame {
 
 }  // namespace
 
-absl::StatusOr<Changes> Walk(std::span<const uint8_t> model, TooDeep too_deep, const OnTensor& on_tensor) {
+absl::StatusOr<Changes> Walk(Window* model, TooDeep too_deep, const OnTensor& on_tensor) {
   Changes changes;
   std::vector<PathNode>& nodes = changes.nodes;
   std::vector<Edit>& edits = changes.edits;
   std::vector<Frame> stack;
-  stack.push_back({Kind::kModel, Fields(model, 0, model.size()), kRoot, -1, 0});
+  stack.push_back({Kind::kModel, Fields(model, 0, model->size()), kRoot, -1, 0});
 
   // Takes the youngest node out again if nothing below it is to be changed.
   const auto close = [&](size_t node, size_t edits_at_open, int slot) {
@@ -191,7 +191,7 @@ absl::StatusOr<Changes> Walk(std::span<const uint8_t> model, TooDeep too_deep, c
   return changes;
 }
 
-GatherList Apply(std::span<const uint8_t> input, Changes changes) {
+absl::StatusOr<GatherList> Apply(const ByteSource& input, Changes changes) {
   std::vector<PathNode>& nodes = changes.nodes;
   std::vector<Edit>& edits = changes.edits;
   std::vector<int64_t> growth(nodes.size());
@@ -223,12 +223,17 @@ GatherList Apply(std::span<const uint8_t> input, Changes changes) {
     }
   };
   const auto copy = [&](uint64_t begin, uint64_t end) {
-    out.literals.append(reinterpret_cast<const char*>(input.data()) + begin, end - begin);
+    const size_t size = out.literals.size();
+    out.literals.resize(size + (end - begin));
+    return input.Read(begin, reinterpret_cast<uint8_t*>(out.literals.data()) + size, end - begin);
   };
+  const auto unreadable = [] { return DataLoss("the file can't be read, or became shorter while it was"); };
   uint64_t done = 0;
   for (const Edit& edit : edits) {
     GOMAI_CHECK(edit.begin >= done);
-    copy(done, edit.begin);
+    if (!copy(done, edit.begin)) {
+      return unreadable();
+    }
     out.literals += edit.literal;
     if (edit.payload && edit.payload->length > 0) {
       flush();
@@ -236,7 +241,9 @@ GatherList Apply(std::span<const uint8_t> input, Changes changes) {
     }
     done = edit.end;
   }
-  copy(done, input.size());
+  if (!copy(done, input.size())) {
+    return unreadable();
+  }
   flush();
   out.size = static_cast<uint64_t>(static_cast<int64_t>(input.size()) + root_growth);
   return out;

@@ -9,12 +9,12 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "lib/base/status.h"
 #include "lib/wire/deflate.h"
+#include "lib/wire/source.h"
 
 namespace gomai::wire {
 
@@ -50,9 +50,9 @@ enum class TooDeep { kSkip, kFail };
 // told from the original one (a superfluous byte in the varint) or protobuf would merge (a singular message that occurs
 // twice); edits in them are dropped at the end. Errors: kDataLoss naming the byte, and what on_tensor returns.
 using OnTensor = std::function<absl::Status(const PathNode& tensor, size_t index, std::vector<Edit>* edits)>;
-absl::StatusOr<Changes> Walk(std::span<const uint8_t> model, TooDeep too_deep, const OnTensor& on_tensor);
+absl::StatusOr<Changes> Walk(Window* model, TooDeep too_deep, const OnTensor& on_tensor);
 
-// The input with all changes made and all lengths around them recomputed, as byte ranges.
-GatherList Apply(std::span<const uint8_t> input, Changes changes);
+// The input with all changes made and all lengths around them recomputed, as byte ranges. kDataLoss: can't be read.
+absl::StatusOr<GatherList> Apply(const ByteSource& input, Changes changes);
 
 }  // namespace gomai::wire
