@@ -3,12 +3,16 @@
 #
 # What the system has, new enough, is used. What the distribution has is installed with apt. What this release of it lacks is
 # taken from a newer suite of the same mirror (unpacked, not installed) or from PyPI, into ${XDG_CACHE_HOME:-~/.cache}/gomai;
-# ONNX is built there once. Each step puts its result in place with one rename, so that an interrupted run is simply
-# started again; a run with nothing to do takes about a second. Versions: cmake/versions.env.
+# ONNX is built there once. Each step puts its result in place with one rename or marks it complete at its end, so that an
+# interrupted run is simply started again; a run with nothing to do takes about a second. Versions: cmake/versions.env.
 set -euo pipefail
 
+say() { printf 'bootstrap: %s\n' "$*"; }
+die() { printf 'bootstrap: %s\n' "$*" >&2; exit 2; }
+
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/gomai
+cache=${XDG_CACHE_HOME:-${HOME:?bootstrap: set HOME or XDG_CACHE_HOME}/.cache}/gomai
+[[ $cache = /* ]] || die "XDG_CACHE_HOME is '$XDG_CACHE_HOME'; it must be an absolute path"
 downloads=$cache/downloads
 with_onnxruntime=1
 with_tests=1
@@ -17,26 +21,16 @@ for argument in "$@"; do
     --without-onnxruntime) with_onnxruntime=0 ;;
     --without-tests) with_tests=0 ;;
     -h|--help) sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    *) echo "bootstrap: unknown argument '$argument' (--help shows the two there are)" >&2; exit 2 ;;
+    *) die "unknown argument '$argument' (--help shows the two there are)" ;;
   esac
 done
-# shellcheck source=versions.env
+# shellcheck source=cmake/versions.env
 source "$here/versions.env"
-mkdir -p "$downloads"
+mkdir -p "$downloads" || die "can't make $downloads; set XDG_CACHE_HOME to a folder that you may write to"
 
-say() { printf 'bootstrap: %s\n' "$*"; }
-die() { printf 'bootstrap: %s\n' "$*" >&2; exit 2; }
-
-# One at a time: two at once would build the same folders.
+# One at a time: two at once would build the same folders. What an interrupted run left running holds the lock too.
 exec 9>"$cache/lock"
 flock -n 9 || { say "another set-up is running; waiting for it"; flock 9; }
-
-# as_root COMMAND…: runs it, or says what the person must run.
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"
-  elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then sudo "$@"
-  else die "this needs root, and neither are you root nor does sudo work without a password. Run: $*"; fi
-}
 
 # quietly LOG COMMAND…: its output goes to LOG, and is shown only if it fails.
 quietly() {
@@ -44,26 +38,67 @@ quietly() {
   if ! "$@" >"$log" 2>&1; then tail -n 40 "$log" >&2; die "failed: $* (all of its output: $log)"; fi
 }
 
-apt_updated=0
-apt_install() {
-  command -v apt-get >/dev/null || die "no apt-get here. Install these by hand, then run this again: $*"
-  say "installing from the distribution: $*"
-  if [ $apt_updated = 0 ]; then quietly "$cache/apt-update.log" as_root apt-get update; apt_updated=1; fi
-  quietly "$cache/apt-install.log" as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+newer() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }  # newer A B: A <= B
+
+# --- 1. a compiler, build tools and python; how to install
+build_packages=(libprotobuf-dev protobuf-compiler libabsl-dev libfmt-dev libcli11-dev nlohmann-json3-dev libssl-dev zlib1g-dev)
+root=()  # what goes before a command that needs root
+need_root() {
+  [ "$(id -u)" != 0 ] || return 0
+  root=(sudo)
+  if command -v sudo >/dev/null; then
+    ! sudo -n true 2>/dev/null || return 0
+    if [ -t 0 ]; then
+      say "installing packages needs root; sudo asks for your password"
+      ! sudo -v || return 0
+    fi
+  fi
+  die "this needs root, and neither are you root nor does sudo work here. As root, run:
+  apt-get update && apt-get install -y --no-install-recommends $*
+and then this again."
 }
 
-# --- 1. a compiler, build tools and python
-newer() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }  # newer A B: A <= B
+# A dpkg that was interrupted leaves packages unpacked but not set up; apt refuses to go on until that is finished.
+apt_interrupted() {
+  [ -r /var/lib/dpkg/status ] || return 1
+  [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ] \
+    || grep -qE '^Status: .*(reinstreq|half-installed|half-configured|install ok unpacked)' /var/lib/dpkg/status
+}
+
+apt_updated=0
+# apt_install EVERYTHING-NEEDED-LATER-TOO -- PACKAGE…: the first list is only named to who must do it by hand.
+apt_install() {
+  local all=()
+  while [ "$1" != -- ]; do all+=("$1"); shift; done
+  shift
+  command -v apt-get >/dev/null || die "no apt-get here. Install these by hand, then run this again: $* ${all[*]}"
+  need_root "$@" "${all[@]}"
+  say "installing from the distribution: $*"
+  local noninteractive=("${root[@]}" env DEBIAN_FRONTEND=noninteractive)
+  if [ $apt_updated = 0 ]; then quietly "$cache/apt-update.log" "${root[@]}" apt-get update; apt_updated=1; fi
+  quietly "$cache/apt-install.log" "${noninteractive[@]}" apt-get install -y --no-install-recommends "$@"
+}
+
+if apt_interrupted; then
+  need_root "(after dpkg --configure -a, which was interrupted)"
+  say "finishing an installation that was interrupted"
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive dpkg --configure -a >"$cache/dpkg.log" 2>&1 || true  # what is left, apt mends
+  quietly "$cache/apt-fix.log" "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --fix-broken
+fi
+
 packages=()
-command -v g++ >/dev/null || packages+=(g++)
+command -v "${CXX:-c++}" >/dev/null || packages+=(g++)
+command -v "${CC:-cc}" >/dev/null || packages+=(gcc)
 command -v ninja >/dev/null || packages+=(ninja-build)
-command -v git >/dev/null || packages+=(git)
-command -v unzip >/dev/null || packages+=(unzip)
-cmake_version=$(cmake --version 2>/dev/null | sed -n 's/cmake version //p' || true)
-{ [ -n "$cmake_version" ] && newer "$CMAKE_MIN" "$cmake_version"; } || packages+=(cmake)
+cmake_version() { { cmake --version 2>/dev/null || true; } | sed -n 's/cmake version //p'; }
+version=$(cmake_version)
+{ [ -n "$version" ] && newer "$CMAKE_MIN" "$version"; } || packages+=(cmake)
 python=/usr/bin/python3
 { [ -x $python ] && $python -c 'import venv, ensurepip' 2>/dev/null; } || packages+=(python3 python3-venv)
-[ ${#packages[@]} = 0 ] || apt_install "${packages[@]}"
+[ ${#packages[@]} = 0 ] || apt_install "${build_packages[@]}" -- "${packages[@]}"
+hash -r
+version=$(cmake_version)
+newer "$CMAKE_MIN" "${version:-0}" || die "CMake $CMAKE_MIN or newer is needed, and this system has ${version:-none}; put a newer one on PATH"
 
 # --- 2. what does CMake find?
 probe_build=$cache/probe
@@ -75,39 +110,48 @@ probe() {
   sed -n 's/^gomai-probe //p' "$cache/probe.log"
 }
 found=$(probe)
+probed=1  # 0: something was added since
 has() { ! grep -q "^$1 - -" <<<"$found"; }
 
 packages=()
-has Protobuf || packages+=(libprotobuf-dev protobuf-compiler)
+has Protobuf || packages+=(libprotobuf-dev)
+command -v protoc >/dev/null || packages+=(protobuf-compiler)
 has absl || packages+=(libabsl-dev)
 has fmt || packages+=(libfmt-dev)
 has CLI11 || packages+=(libcli11-dev)
 has nlohmann_json || packages+=(nlohmann-json3-dev)
 has OpenSSL || packages+=(libssl-dev)
-if ! command -v protoc >/dev/null && has Protobuf; then packages+=(protobuf-compiler); fi
-[ ${#packages[@]} = 0 ] || apt_install "${packages[@]}"
+has ZLIB || packages+=(zlib1g-dev)
+if [ ${#packages[@]} != 0 ]; then
+  apt_install -- "${packages[@]}"
+  found=$(probe)  # an ONNX in the cache is only found once there is protobuf
+fi
 
 # --- 3. from newer suites of the system's own mirror
-# from_suite PACKAGE FOLDER SUITE…: unpacks PACKAGE from the first suite that has it into $cache/FOLDER.
+# from_suite PACKAGE FOLDER SUITE…: unpacks PACKAGE from the first suite that has it into $cache/FOLDER; 1 if none has. Called
+# in conditions, where set -e is off: each command says what follows if it fails.
 from_suite() {
   local package=$1 folder=$2; shift 2
   local suite mirror apt=$cache/apt work=$cache/$folder.part
-  mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' \
-    | awk '$3 == "main" && $2 !~ /security|updates|backports/ { print $1; exit }')
-  [ -n "$mirror" ] || die "can't tell the system's Debian mirror from apt's sources; put $package into $cache/$folder by hand"
+  # shellcheck disable=SC2016  # apt's variables, not the shell's
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 2>/dev/null \
+    | awk '$3 == "main" && $2 !~ /security|updates|backports/ { print $1; exit }') || mirror=
+  if [ -z "$mirror" ]; then say "no Debian mirror in apt's sources to take $package from"; return 1; fi
   for suite in "$@"; do
-    mkdir -p "$apt/$suite/lists/partial" "$apt/$suite/cache/archives/partial"
-    echo "deb $mirror $suite main" >"$apt/$suite/sources.list"
+    mkdir -p "$apt/$suite/lists/partial" "$apt/$suite/cache/archives/partial" || return 1
+    echo "deb $mirror $suite main" >"$apt/$suite/sources.list" || return 1
     local options=(-o "Dir::Etc::sourcelist=$apt/$suite/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::Etc::preferencesparts=-"
       -o "Dir::State::lists=$apt/$suite/lists" -o "Dir::Cache=$apt/$suite/cache" -o APT::Sandbox::User=root -o Acquire::Languages=none)
     say "looking for $package in the suite $suite"
     apt-get "${options[@]}" update >"$apt/$suite/update.log" 2>&1 || continue
-    rm -rf "$work"; mkdir -p "$work/deb"
+    rm -rf "$work"; mkdir -p "$work/deb" || return 1
     (cd "$work/deb" && apt-get "${options[@]}" download "$package" >"$apt/$suite/download.log" 2>&1) || continue
-    dpkg -x "$work"/deb/*.deb "$work"
+    dpkg -x "$work"/deb/*.deb "$work" || continue
     say "taking $(basename "$work"/deb/*.deb .deb) from the suite $suite"
-    rm -rf "$work/deb" "${cache:?}/$folder"; mv "$work" "$cache/$folder"
+    rm -rf "$work/deb" "${cache:?}/$folder"
+    mv "$work" "$cache/$folder" || return 1
     rm -rf "$apt"
+    probed=0
     return 0
   done
   rm -rf "$work"
@@ -115,11 +159,13 @@ from_suite() {
 }
 if [ $with_tests = 1 ] && ! has Catch2; then
   # shellcheck disable=SC2086  # the suites are words
-  from_suite libcatch2-dev catch2 $CATCH2_SUITES || die "no suite of the mirror has Catch2 >= $CATCH2_MIN ($CATCH2_SUITES)"
+  from_suite libcatch2-dev catch2 $CATCH2_SUITES \
+    || die "no suite of the mirror has Catch2 >= $CATCH2_MIN ($CATCH2_SUITES); --without-tests does without it"
 fi
 if [ $with_tests = 1 ] && [ ! -d "$cache/onnx-testdata" ]; then
   codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
-  from_suite libonnx-testdata onnx-testdata "$codename" bookworm trixie testing || die "no suite of the mirror has libonnx-testdata"
+  from_suite libonnx-testdata onnx-testdata "$codename" bookworm trixie testing \
+    || say "no suite of the mirror has libonnx-testdata; the tests go without its models"
 fi
 if [ $with_onnxruntime = 1 ] && ! has OnnxRuntimeHeaders; then
   # shellcheck disable=SC2086
@@ -129,24 +175,43 @@ fi
 
 # --- 4. from PyPI
 venv=$cache/venv
-if [ ! -x "$venv/bin/pip" ]; then
+# The mark comes last: an environment that was interrupted, or whose Python is gone, is made anew.
+if [ ! -e "$venv/complete" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
   say "making a Python environment in $venv"
-  rm -rf "$venv.part"; quietly "$cache/venv.log" $python -m venv --without-pip "$venv.part"
-  # Moved environments keep old paths in their scripts, so it is remade in place once all that can fail has been tried.
-  rm -rf "$venv" "$venv.part"; quietly "$cache/venv.log" $python -m venv "$venv"
+  rm -rf "$venv"
+  quietly "$cache/venv.log" $python -m venv "$venv"
+  touch "$venv/complete"
 fi
-pip_install() { quietly "$cache/pip-$1.log" "$venv/bin/pip" install --quiet --disable-pip-version-check "$1==$2"; }
-"$venv/bin/python" -c "import numpy, sys; sys.exit(numpy.__version__ != '$NUMPY_VERSION')" 2>/dev/null \
-  || { say "taking numpy $NUMPY_VERSION from PyPI"; pip_install numpy "$NUMPY_VERSION"; }
+# pip writes a package's RECORD last.
+from_pypi() {  # from_pypi NAME VERSION: into the environment, unless it is there
+  "$venv/bin/python" - "$1" "$2" 2>/dev/null <<'PYTHON' && return 0
+import importlib.metadata, sys
+package = importlib.metadata.distribution(sys.argv[1])
+sys.exit(package.version != sys.argv[2] or package.files is None)
+PYTHON
+  say "taking $1 $2 from PyPI"
+  quietly "$cache/pip-$1.log" "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$1==$2"
+}
+from_pypi numpy "$NUMPY_VERSION"
 
+onnxruntime=$cache/onnxruntime-$ONNXRUNTIME_VERSION
 if [ $with_onnxruntime = 1 ] && ! has OnnxRuntimeLibrary; then
   say "taking ONNX Runtime $ONNXRUNTIME_VERSION from PyPI"
-  part=$cache/onnxruntime-$ONNXRUNTIME_VERSION.part
-  rm -rf "$part"; mkdir -p "$part"
-  quietly "$cache/onnxruntime.log" "$venv/bin/pip" download --quiet --no-deps --dest "$downloads" "onnxruntime==$ONNXRUNTIME_VERSION"
-  unzip -q -j -o "$downloads/onnxruntime-$ONNXRUNTIME_VERSION"-*.whl 'onnxruntime/capi/libonnxruntime.so*' 'onnxruntime/LICENSE' -d "$part"
-  rm -rf "${cache:?}/onnxruntime-$ONNXRUNTIME_VERSION"; mv "$part" "$cache/onnxruntime-$ONNXRUNTIME_VERSION"
-  rm -f "$downloads/onnxruntime-$ONNXRUNTIME_VERSION"-*.whl
+  rm -rf "$onnxruntime.part"; mkdir -p "$onnxruntime.part"
+  quietly "$cache/onnxruntime.log" "$venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps \
+    --only-binary onnxruntime --dest "$onnxruntime.part" "onnxruntime==$ONNXRUNTIME_VERSION"
+  "$venv/bin/python" - "$onnxruntime.part" <<'PYTHON'
+import pathlib, re, sys, zipfile
+folder = pathlib.Path(sys.argv[1])
+[wheel] = folder.glob("*.whl")
+with zipfile.ZipFile(wheel) as archive:
+    for name in archive.namelist():
+        if re.fullmatch(r"onnxruntime/(capi/libonnxruntime\.so.*|LICENSE|ThirdPartyNotices\.txt)", name):
+            (folder / pathlib.PurePath(name).name).write_bytes(archive.read(name))
+wheel.unlink()
+PYTHON
+  rm -rf "$onnxruntime"; mv "$onnxruntime.part" "$onnxruntime"
+  probed=0
 fi
 
 # --- 5. ONNX, built from its source distribution
@@ -155,38 +220,40 @@ if ! has ONNX; then
   if ! echo "$ONNX_SHA256  $sdist" | sha256sum --check --status 2>/dev/null; then
     say "taking the source of ONNX $ONNX_VERSION from PyPI"
     rm -f "$sdist"
-    # pip would build a source distribution's metadata only to throw it away; its build requirements come along for that.
-    quietly "$cache/onnx-download.log" "$venv/bin/pip" download --quiet --no-deps --no-binary onnx --dest "$downloads" "onnx==$ONNX_VERSION"
+    # pip looks at a source distribution's metadata even so, and takes along what that needs.
+    quietly "$cache/onnx-download.log" "$venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps \
+      --no-binary onnx --dest "$downloads" "onnx==$ONNX_VERSION"
     echo "$ONNX_SHA256  $sdist" | sha256sum --check --status || die "$sdist isn't the file that cmake/versions.env pins; delete it and try again"
   fi
   builder=cmake
-  if newer 3.26 "$(cmake --version | sed -n 's/cmake version //p')"; then :; else
-    if [ ! -x "$venv/bin/cmake" ]; then say "taking CMake $PIP_CMAKE_VERSION from PyPI: ONNX needs 3.26"; pip_install cmake "$PIP_CMAKE_VERSION"; fi
+  if ! newer 3.26 "$(cmake_version)"; then
+    say "ONNX needs CMake 3.26, and this system has $(cmake_version)"
+    from_pypi cmake "$PIP_CMAKE_VERSION"
     builder=$venv/bin/cmake
   fi
-  source_dir=$cache/onnx-$ONNX_VERSION-source
-  build_dir=$cache/onnx-$ONNX_VERSION-build
-  if [ ! -d "$source_dir" ]; then
-    rm -rf "$source_dir.part"; mkdir "$source_dir.part"
-    tar -xzf "$sdist" -C "$source_dir.part" --strip-components=1
-    mv "$source_dir.part" "$source_dir"
+  prefix=$cache/onnx-$ONNX_VERSION
+  if [ ! -d "$prefix-source" ]; then
+    rm -rf "$prefix-source.part"; mkdir "$prefix-source.part"
+    tar -xzf "$sdist" -C "$prefix-source.part" --strip-components=1
+    mv "$prefix-source.part" "$prefix-source"
   fi
   say "building ONNX $ONNX_VERSION (once; a minute or two on 2 cores)"
-  quietly "$cache/onnx-configure.log" "$builder" -G Ninja -S "$source_dir" -B "$build_dir" -DCMAKE_BUILD_TYPE=Release \
+  quietly "$cache/onnx-configure.log" "$builder" -G Ninja -S "$prefix-source" -B "$prefix-build" -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_CXX_FLAGS_RELEASE="-O2 -DNDEBUG" -DCMAKE_CXX_STANDARD=20 -DONNX_USE_UNITY_BUILD=ON -DONNX_BUILD_PYTHON=OFF \
-    -DONNX_USE_PROTOBUF_SHARED_LIBS=ON -DPython3_EXECUTABLE="$venv/bin/python" \
-    -DCMAKE_INSTALL_PREFIX="$cache/onnx-$ONNX_VERSION"
-  quietly "$cache/onnx-build.log" "$builder" --build "$build_dir"
+    -DONNX_USE_PROTOBUF_SHARED_LIBS=ON -DPython3_EXECUTABLE="$venv/bin/python" -DCMAKE_INSTALL_PREFIX="$prefix"
+  quietly "$cache/onnx-build.log" "$builder" --build "$prefix-build"
   # Installed elsewhere and renamed: a half-done install must not look like a whole one.
-  rm -rf "$cache/onnx-$ONNX_VERSION.part"
-  quietly "$cache/onnx-install.log" "$builder" --install "$build_dir" --prefix "$cache/onnx-$ONNX_VERSION.part"
-  cp -r "$source_dir/onnx/backend/test/data" "$cache/onnx-$ONNX_VERSION.part/test-models"
-  rm -rf "${cache:?}/onnx-$ONNX_VERSION"; mv "$cache/onnx-$ONNX_VERSION.part" "$cache/onnx-$ONNX_VERSION"
-  rm -rf "$build_dir" "$source_dir"
+  rm -rf "$prefix.part"
+  quietly "$cache/onnx-install.log" "$builder" --install "$prefix-build" --prefix "$prefix.part"
+  cp "$prefix-source/LICENSE" "$prefix.part/"
+  cp -r "$prefix-source/onnx/backend/test/data" "$prefix.part/test-models"
+  rm -rf "$prefix"; mv "$prefix.part" "$prefix"
+  rm -rf "$prefix-build" "$prefix-source"
+  probed=0
 fi
 
 # --- 6. what the build will use, and where from
-found=$(probe)
+[ $probed = 1 ] || found=$(probe)
 missing=0
 while read -r name version where; do
   if [ "$version" = - ]; then

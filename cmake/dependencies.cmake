@@ -66,6 +66,11 @@ if(OPENSSL_FOUND)
   set(GOMAI_OpenSSL_VERSION ${OPENSSL_VERSION})
   set(GOMAI_OpenSSL_WHERE ${OPENSSL_INCLUDE_DIR})
 endif()
+gomai_dependency(ZLIB ZLIB_MIN MODULE)
+if(ZLIB_FOUND)
+  set(GOMAI_ZLIB_VERSION ${ZLIB_VERSION_STRING})
+  set(GOMAI_ZLIB_WHERE ${ZLIB_INCLUDE_DIRS})
+endif()
 find_package(Threads ${_gomai_required})
 find_package(Catch2 ${GOMAI_PIN_CATCH2_MIN} CONFIG QUIET)
 if(Catch2_FOUND)
@@ -74,7 +79,7 @@ if(Catch2_FOUND)
 endif()
 
 # ONNX Runtime: C API headers at build time, library at run time. Both are optional: tools that need them say so.
-find_path(GOMAI_ONNXRUNTIME_INCLUDE onnxruntime_c_api.h
+find_path(GOMAI_ONNXRUNTIME_INCLUDE onnxruntime_c_api.h NO_CACHE
   PATHS ${GOMAI_CACHE_DIR}/onnxruntime-headers/usr/include PATH_SUFFIXES onnxruntime onnxruntime/core/session)
 if(GOMAI_ONNXRUNTIME_INCLUDE)
   file(STRINGS ${GOMAI_ONNXRUNTIME_INCLUDE}/onnxruntime_c_api.h _api REGEX "^#define ORT_API_VERSION [0-9]+")
