@@ -70,9 +70,18 @@ class Backend {
 // Checks feeds against specs: what Session::Run promises, for any backend.
 absl::Status CheckFeeds(const std::vector<ValueSpec>& inputs, const NamedTensors& feeds);
 
-// Inputs by dtype and shape: dynamic dims get `dynamic_dim`, floats are uniform in [0,1), ints in [0,8), bools mixed,
-// strings "s0"…; the same seed gives the same values on every machine. Each value depends on seed, input name and index
-// only.
+// "float32 [3,height,width]"; "?" for a dynamic dim without symbol, no brackets when the rank is unknown.
+std::string DescribeSpec(const ValueSpec& spec);
+
+// A made-up input of this dtype and concrete shape, which must agree with the spec (kInvalidArgument). Floats are
+// uniform in [0,1), ints in [0,8) (int2 in [0,2), uint2 in [0,4)), bools mixed, strings "s0"…; the same seed gives the
+// same values on every machine. Each value depends on seed, input name and index only.
 absl::StatusOr<HostTensor> RandomTensor(const ValueSpec& spec, uint64_t seed, const std::vector<int64_t>& shape);
+
+// Made-up values for all of `inputs` but those in `given`. `shapes` holds the sizes of those with a dynamic dim or an
+// unknown rank; one that lacks there, and one that no input has: kInvalidArgument naming it.
+absl::StatusOr<NamedTensors> RandomInputs(const std::vector<ValueSpec>& inputs, uint64_t seed,
+                                          const std::map<std::string, std::vector<int64_t>>& shapes,
+                                          const NamedTensors& given);
 
 }  // namespace gomai

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "lib/base/diagnostics.h"
 #include "lib/base/status.h"
 #include "lib/runtime/backend.h"
 
@@ -17,6 +18,8 @@ namespace gomai {
 struct OnnxRuntimeOptions {
   std::filesystem::path library;  // --ort-library
   int log_severity = 3;           // ORT_LOGGING_LEVEL_ERROR
+  // Where the runtime's own log goes, as notes and warnings. A process has one such log: that of the first load.
+  Diagnostics diagnostics;
 };
 
 absl::StatusOr<std::unique_ptr<Backend>> LoadOnnxRuntime(const OnnxRuntimeOptions& options);

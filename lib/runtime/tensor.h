@@ -47,4 +47,8 @@ class HostTensor {
   std::shared_ptr<const std::vector<std::string>> strings_;
 };
 
+// The same tensor if its bytes lie at a multiple of 64, else a copy that does: kernels may add up in another order on
+// memory that is aligned otherwise, and then results differ in the last bits.
+absl::StatusOr<HostTensor> Aligned(const HostTensor& tensor);
+
 }  // namespace gomai

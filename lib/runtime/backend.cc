@@ -1,0 +1,90 @@
+// What holds for every backend: feeds are checked against what the model declares before a runtime sees them, so that a
+// wrong one is named in the model's own words, and shows what would have been right.
+#include "lib/runtime/backend.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "lib/base/text.h"
+
+namespace gomai {
+namespace {
+
+std::string ShapeText(const ValueSpec& spec) {
+  std::vector<std::string> dims;
+  for (size_t i = 0; i < spec.shape.size(); ++i) {
+    if (spec.shape[i] >= 0) {
+      dims.push_back(std::to_string(spec.shape[i]));
+    } else {
+      dims.push_back(i < spec.symbols.size() && !spec.symbols[i].empty() ? spec.symbols[i] : "?");
+    }
+  }
+  return fmt::format("[{}]", fmt::join(dims, ","));
+}
+
+// What the model has, for a name that it doesn't: the near ones, else all when they are few.
+std::string Suggest(std::string_view name, const std::vector<ValueSpec>& inputs) {
+  std::vector<std::string_view> names;
+  for (const ValueSpec& spec : inputs) {
+    names.push_back(spec.name);
+  }
+  std::string near = DidYouMean(name, names);
+  if (!near.empty()) {
+    return near;
+  }
+  if (names.empty()) {
+    return "; it has none";
+  }
+  const size_t shown = std::min<size_t>(names.size(), 8);
+  return fmt::format("; it has {}{}", fmt::join(names.begin(), names.begin() + static_cast<ptrdiff_t>(shown), ", "),
+                     shown < names.size() ? fmt::format(" and {} more", names.size() - shown) : "");
+}
+
+}  // namespace
+
+std::string DescribeSpec(const ValueSpec& spec) {
+  return spec.has_shape ? fmt::format("{} {}", spec.type, ShapeText(spec)) : spec.type;
+}
+
+absl::Status CheckFeeds(const std::vector<ValueSpec>& inputs, const NamedTensors& feeds) {
+  std::map<std::string_view, const ValueSpec*> by_name;
+  for (const ValueSpec& spec : inputs) {
+    by_name.emplace(spec.name, &spec);
+  }
+  for (const auto& [name, tensor] : feeds) {
+    if (!by_name.contains(name)) {
+      return InvalidArgument("the model has no input '{}'{}", name, Suggest(name, inputs));
+    }
+  }
+  for (const ValueSpec& spec : inputs) {
+    const auto found = feeds.find(spec.name);
+    if (spec.dtype == 0) {
+      return InvalidArgument("input '{}' is a {}; gomai feeds tensors only", spec.name, spec.type);
+    }
+    if (found == feeds.end()) {
+      return InvalidArgument("input '{}' ({}) is missing; give a value for it", spec.name, DescribeSpec(spec));
+    }
+    const HostTensor& tensor = found->second;
+    if (tensor.dtype() != spec.dtype) {
+      return InvalidArgument("input '{}' must be {}, and {} was given", spec.name, spec.type, tensor.Describe());
+    }
+    if (!spec.has_shape) {
+      continue;
+    }
+    if (tensor.shape().size() != spec.shape.size()) {
+      return InvalidArgument("input '{}' must have rank {} ({}), and {} was given", spec.name, spec.shape.size(),
+                             DescribeSpec(spec), tensor.Describe());
+    }
+    for (size_t i = 0; i < spec.shape.size(); ++i) {
+      if (spec.shape[i] >= 0 && spec.shape[i] != tensor.shape()[i]) {
+        return InvalidArgument("input '{}' must have {} at dimension {} ({}), and {} was given", spec.name,
+                               spec.shape[i], i, DescribeSpec(spec), tensor.Describe());
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace gomai
