@@ -4,12 +4,24 @@
 //
 // Reads stay on the snapshot (index()); edits collect and land together in Commit(), which refuses edits that would
 // leave a use of something undefined or an output undefined, changes the proto in place and says what changed. An edit
-// that changes nothing leaves the proto byte for byte as it was.
+// that changes nothing leaves the proto byte for byte as it was, and so does a Commit that fails.
 //
 //   Editor editor(model);
 //   editor.EraseNode(id);
 //   editor.ReplaceUses(old_value, "new_name");
 //   GOMAI_ASSIGN_OR_RETURN(ChangeSet changes, editor.Commit());
+//
+// All edits of one Commit happen at once. Names given to the editor are names of the snapshot, or new ones: a rename in
+// the same Commit applies to them too. What an edit names explicitly (SetInput, an input that MutableNode changes, an
+// inserted node) stays as it is when ReplaceUses runs. Several replacements chain: with a -> b and b -> c, readers of a
+// read c.
+//
+// Order: nodes keep their order; a scope whose order an edit made wrong is sorted stably. No implicit cleanup: a
+// value_info whose value went away stays until it is erased by name.
+//
+// Errors of Commit: kFailedPrecondition for uses or outputs that would be left without a definition and for cycles;
+// kInvalidArgument for names already in use, edits that contradict each other, ids or positions that don't exist;
+// kNotFound for an output of an unknown tensor. The message lists the node addresses. Cost: O(model without weights).
 
 #include <onnx/onnx_pb.h>
 
@@ -45,8 +57,10 @@ class Editor {
   // --- nodes (of any scope)
   void EraseNode(NodeId node);
   void SetInput(NodeId node, int input, std::string name);  // "" makes it absent
+  // Before `before` (of the same scope), or at the scope's end.
+  void InsertNode(ScopeId scope, onnx::NodeProto node, NodeId before = kNone);
   // A node's own fields: a mutable copy that replaces the node at Commit if it differs. Inputs and outputs may be
-  // changed too.
+  // changed too. The copy of a node with bodies holds them: a body changed there can't also be edited by id.
   onnx::NodeProto& MutableNode(NodeId node);
 
   // --- values
@@ -65,7 +79,8 @@ class Editor {
   void AddGraphOutput(onnx::ValueInfoProto info);  // main graph, at the end
 
   // --- everything else (doc strings, metadata, functions): direct access, compared at Commit
-  // `what` says it in the change set when the proto differs afterwards.
+  // `what` says it in the change set when the proto differs afterwards. Direct changes to node lists can't be combined
+  // with other edits in one Commit.
   onnx::ModelProto& MutableModel(std::string what);
 
   // A name that no scope uses: `stem`, else stem_1, stem_2, …
@@ -74,6 +89,7 @@ class Editor {
   absl::StatusOr<ChangeSet> Commit();
 
  private:
+  friend class EditApplier;
   struct Edits;
   Model& model_;
   Index index_;
