@@ -17,6 +17,7 @@
 // level: exit 2.
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -42,7 +43,7 @@ class Tool {
   int verbosity() const { return verbosity_; }
 
   // Human text to stdout, unless --json or -q.
-  void Print(std::string_view text) const;
+  void Print(std::string_view text);
   // The --json document, printed at the end of Main; exactly one.
   nlohmann::ordered_json& document() { return document_; }
   // This text to stdout, as it is, in place of the document: for output that is itself a file format (a plan).
@@ -54,12 +55,21 @@ class Tool {
   void Progress(std::string_view what);
 
  private:
+  int Fail(const absl::Status& status, int code);
+  void PrintJson();
+  void ClearProgress();
+
   std::string name_;
   CLI::App app_;
+  std::string completion_;
   bool json_ = false;
   bool quiet_ = false;
   int verbosity_ = 0;
+  bool document_printed_ = false;
+  bool progress_shown_ = false;
+  std::chrono::steady_clock::time_point started_;
   nlohmann::ordered_json document_;
+  nlohmann::ordered_json diagnostics_ = nlohmann::ordered_json::array();
 };
 
 // --weights=…; --ep, --ep-option, --ep-library, --ort-library, --session-option, --threads: the same in every tool that

@@ -1,0 +1,91 @@
+// CLI11's own formatter doesn't wrap; this one does, and says of an option only its name, its kind and its text.
+#include "tools/common/help.h"
+
+#include <fmt/format.h>
+
+#include <sstream>
+#include <string>
+
+namespace gomai {
+namespace {
+
+constexpr size_t kWidth = 100;
+constexpr size_t kTextColumn = 32;
+
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    std::string usage = fmt::format("Usage: {}", name.empty() ? app->get_name() : name);
+    for (const CLI::Option* option : app->get_options({})) {
+      if (option->get_positional()) {
+        const bool required = option->get_required();
+        usage += fmt::format(" {}{}{}{}", required ? "" : "[", option->get_type_name(),
+                             option->get_expected_max() > 1 ? "..." : "", required ? "" : "]");
+      }
+    }
+    return usage + " [flags]\n";
+  }
+
+  std::string make_positionals(const CLI::App* app) const override {
+    std::string text;
+    for (const CLI::Option* option : app->get_options({})) {
+      if (option->get_positional()) {
+        text += Line("  " + option->get_type_name(), option->get_description());
+      }
+    }
+    return text.empty() ? text : "\n" + text;
+  }
+
+  std::string make_option(const CLI::Option* option, bool is_positional) const override {
+    if (is_positional) {
+      return "";
+    }
+    std::string names = option->get_name(false, true);
+    for (size_t comma = names.find(','); comma != std::string::npos; comma = names.find(',', comma + 2)) {
+      names.replace(comma, 1, ", ");
+    }
+    if (names.starts_with("--")) {
+      names = "    " + names;
+    }
+    if (option->get_expected_max() > 0 && !option->get_type_name().empty()) {
+      names += " " + option->get_type_name();
+    }
+    return Line("  " + names, option->get_description());
+  }
+
+ private:
+  static std::string Line(const std::string& left, const std::string& text) {
+    std::string out = left;
+    if (left.size() + 2 > kTextColumn) {
+      out += "\n" + std::string(kTextColumn, ' ');
+    } else {
+      out += std::string(kTextColumn - left.size(), ' ');
+    }
+    size_t column = kTextColumn;
+    std::istringstream words(text);
+    std::string word;
+    bool first = true;
+    while (words >> word) {
+      if (!first && column + 1 + word.size() > kWidth) {
+        out += "\n" + std::string(kTextColumn, ' ');
+        column = kTextColumn;
+        first = true;
+      }
+      out += first ? word : " " + word;
+      column += word.size() + (first ? 0 : 1);
+      first = false;
+    }
+    return out + "\n";
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<CLI::FormatterBase> MakeHelpFormatter() {
+  auto formatter = std::make_shared<HelpFormatter>();
+  formatter->label("OPTIONS", "Flags");
+  formatter->label("Options", "Flags");
+  return formatter;
+}
+
+}  // namespace gomai

@@ -1,0 +1,223 @@
+// The main wrapper of every tool: arguments in, exit code out, and everything that is said in between.
+#include "tools/common/tool.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "lib/base/file.h"
+#include "lib/base/text.h"
+#include "tools/common/completion.h"
+#include "tools/common/help.h"
+
+namespace gomai {
+namespace {
+
+constexpr int kTrouble = 2;
+
+// Arguments with every "@file" replaced by that file's lines. "@" inside an argument, and all after "--", are left
+// alone.
+absl::StatusOr<std::vector<std::string>> ExpandResponseFiles(int argc, char** argv) {
+  std::vector<std::string> arguments;
+  bool literal = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    literal = literal || argument == "--";
+    if (literal || argument.size() < 2 || argument[0] != '@') {
+      arguments.push_back(argument);
+      continue;
+    }
+    GOMAI_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(argument.substr(1)));
+    for (std::string& line : SplitList(text, '\n')) {
+      if (line.ends_with('\r')) {
+        line.pop_back();
+      }
+      if (!line.empty()) {
+        arguments.push_back(std::move(line));
+      }
+    }
+  }
+  return arguments;
+}
+
+// The nearest flags to what CLI11 didn't expect.
+std::string UnknownFlagHint(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      names.push_back("--" + name);
+    }
+  }
+  for (const std::string& extra : app.remaining()) {
+    if (extra.starts_with("-")) {
+      const std::string flag = extra.substr(0, extra.find('='));
+      return DidYouMean(flag, {names.begin(), names.end()});
+    }
+  }
+  return "";
+}
+
+int ExitCode(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kFailedPrecondition ? 1 : kTrouble;
+}
+
+const char* SeverityName(Severity severity) {
+  switch (severity) {
+    case Severity::kNote:
+      return "note";
+    case Severity::kWarning:
+      return "warning";
+    case Severity::kError:
+      return "error";
+  }
+  return "";
+}
+
+}  // namespace
+
+Tool::Tool(std::string name, std::string summary, std::string examples)
+    : name_(std::move(name)), app_(std::move(summary), name_), started_(std::chrono::steady_clock::now()) {
+  app_.formatter(MakeHelpFormatter());
+  app_.footer("Examples:\n" + std::move(examples) +
+              "\n\nExit code: 0 done, equal or supported; 1 a negative verdict; 2 trouble. '@file' stands for that "
+              "file's lines.");
+  app_.set_help_flag("-h,--help", "this text");
+  app_.set_version_flag("--version", name_ + " " + GOMAI_VERSION, "the version");
+  app_.add_flag("--json", json_, "one JSON document on stdout, nothing else");
+  app_.add_flag("-v,--verbose", verbosity_, "notes too");
+  app_.add_flag("-q,--quiet", quiet_, "errors only");
+  app_.add_option("--completion", completion_, "print a completion script for a shell (bash or zsh) and stop")
+      ->check(CLI::IsMember({"bash", "zsh"}))
+      ->type_name("SHELL");
+}
+
+int Tool::Main(int argc, char** argv, const std::function<absl::StatusOr<int>()>& run) {
+  try {
+    // --completion needs no model, so it is looked for before required arguments are.
+    for (int i = 1; i + 1 < argc; ++i) {
+      if (std::string_view(argv[i]) == "--completion") {
+        const absl::StatusOr<std::string> script = CompletionScript(app_, name_, argv[i + 1]);
+        if (!script.ok()) {
+          return Fail(script.status(), kTrouble);
+        }
+        std::fputs(script->c_str(), stdout);
+        return 0;
+      }
+    }
+    absl::StatusOr<std::vector<std::string>> arguments = ExpandResponseFiles(argc, argv);
+    if (!arguments.ok()) {
+      return Fail(arguments.status(), kTrouble);
+    }
+    json_ = std::find(arguments->begin(), arguments->end(), "--json") != arguments->end();
+    try {
+      std::vector<std::string> reversed(arguments->rbegin(), arguments->rend());
+      json_ = false;
+      app_.parse(std::move(reversed));
+    } catch (const CLI::Success& success) {
+      app_.exit(success);
+      return 0;
+    } catch (const CLI::ExtrasError& error) {
+      return Fail(InvalidArgument("{}{} (--help shows what there is)", error.what(), UnknownFlagHint(app_)), kTrouble);
+    } catch (const CLI::Error& error) {
+      return Fail(InvalidArgument("{} (--help shows how)", error.what()), kTrouble);
+    }
+    absl::StatusOr<int> code = run();
+    ClearProgress();
+    if (!code.ok()) {
+      return Fail(code.status(), ExitCode(code.status()));
+    }
+    if (json_ && !document_printed_) {
+      document_["exit_code"] = *code;
+      PrintJson();
+    }
+    if (std::fflush(stdout) != 0) {
+      return Fail(Internal("can't write to stdout"), kTrouble);
+    }
+    return *code;
+  } catch (const std::bad_alloc&) {
+    return Fail(ResourceExhausted("out of memory"), kTrouble);
+  } catch (const std::exception& error) {
+    return Fail(Internal("{}; please report this", error.what()), kTrouble);
+  }
+}
+
+int Tool::Fail(const absl::Status& status, int code) {
+  ClearProgress();
+  std::string message(Message(status));
+  std::fprintf(stderr, "%s: %s\n", name_.c_str(), message.c_str());
+  if (json_ && !document_printed_) {
+    document_["error"] = message;
+    document_["exit_code"] = code;
+    PrintJson();
+  }
+  return code;
+}
+
+void Tool::PrintJson() {
+  document_printed_ = true;
+  if (!diagnostics_.empty()) {
+    document_["diagnostics"] = diagnostics_;
+  }
+  // Names in a model may be any bytes; what isn't UTF-8 is replaced rather than refused.
+  const std::string text = document_.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fputc('\n', stdout);
+}
+
+void Tool::Print(std::string_view text) {
+  if (!json_ && !quiet_) {
+    ClearProgress();
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }
+}
+
+void Tool::PrintDocument(std::string_view text) {
+  ClearProgress();
+  document_printed_ = true;
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+Diagnostics Tool::diagnostics() {
+  return Diagnostics([this](const Diagnostic& diagnostic) {
+    if (json_) {
+      diagnostics_.push_back({{"severity", SeverityName(diagnostic.severity)},
+                              {"location", diagnostic.location},
+                              {"message", diagnostic.message}});
+    }
+    if (diagnostic.severity == Severity::kNote && verbosity_ == 0) {
+      return;
+    }
+    if (quiet_ && diagnostic.severity != Severity::kError) {
+      return;
+    }
+    ClearProgress();
+    std::fprintf(stderr, "%s: %s: %s%s%s\n", name_.c_str(), SeverityName(diagnostic.severity),
+                 diagnostic.location.c_str(), diagnostic.location.empty() ? "" : ": ", diagnostic.message.c_str());
+  });
+}
+
+void Tool::Progress(std::string_view what) {
+  if (quiet_ || json_ || ::isatty(STDERR_FILENO) == 0) {
+    return;
+  }
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count();
+  if (seconds >= 2) {
+    std::fprintf(stderr, "\r\033[2K%s: %.*s (%lld s)", name_.c_str(), static_cast<int>(what.size()), what.data(),
+                 static_cast<long long>(seconds));
+    progress_shown_ = true;
+  }
+}
+
+void Tool::ClearProgress() {
+  if (progress_shown_) {
+    std::fputs("\r\033[2K", stderr);
+    progress_shown_ = false;
+  }
+}
+
+}  // namespace gomai
