@@ -51,7 +51,11 @@ bool Fields::ReadTag(Field* field) {
   if (!ReadVarint(&tag, &field->minimal_tag)) {
     return false;
   }
-  if (tag > UINT32_MAX || (tag >> 3) == 0 || position_ - field->begin > 5) {
+  if (tag > UINT32_MAX) {
+    tag &= UINT32_MAX;  // as protobuf does
+    field->minimal_tag = false;
+  }
+  if ((tag >> 3) == 0 || position_ - field->begin > 5) {
     return Fail(field->begin, "a field number is out of range");
   }
   if ((tag & 7) > static_cast<uint64_t>(WireType::kFixed32)) {
