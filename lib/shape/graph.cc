@@ -1,0 +1,491 @@
+// The walk over one graph. Each node: the schema's inference, our rules, then (if no rank came out) what is declared;
+// then values are propagated. If, Loop and calls of functions are inferred here and not by their schemas: If keeps what
+// the branches have in common; Loop runs its body until the types of the carried values don't change any more, which
+// proves them for every iteration.
+#include <onnx/defs/schema.h>
+
+#include <algorithm>
+#include <deque>
+#include <exception>
+
+#include "lib/model/tensor.h"
+#include "lib/shape/contexts.h"
+#include "lib/shape/infer.h"
+#include "lib/shape/inference.h"
+#include "lib/shape/rules.h"
+
+namespace gomai::shape {
+namespace {
+
+// Bodies and functions inside one another. ONNX's parser allows some 30 bodies; calls of functions nest without limit.
+constexpr int kDeepest = 48;
+constexpr uint64_t kLargestConstant = wire::kDefaultThreshold;
+
+class Deeper {
+ public:
+  explicit Deeper(Run& run) : run_(run) { ++run_.depth; }
+  ~Deeper() { --run_.depth; }
+  Deeper(const Deeper&) = delete;
+  Deeper& operator=(const Deeper&) = delete;
+
+ private:
+  Run& run_;
+};
+
+// A copy of the function's nodes as a graph, with attribute references replaced by what the call gives, or the
+// default, or dropped.
+onnx::GraphProto Instantiate(const onnx::FunctionProto& function, const onnx::NodeProto& call) {
+  const auto given = [&](const std::string& name) -> const onnx::AttributeProto* {
+    if (const onnx::AttributeProto* attribute = FindAttribute(call, name); attribute != nullptr) {
+      return attribute;
+    }
+    for (const auto& attribute : function.attribute_proto()) {
+      if (attribute.name() == name) {
+        return &attribute;
+      }
+    }
+    return nullptr;
+  };
+  onnx::GraphProto graph;
+  *graph.mutable_node() = function.node();
+  std::deque<onnx::GraphProto*> graphs{&graph};
+  while (!graphs.empty()) {
+    onnx::GraphProto& present = *graphs.front();
+    graphs.pop_front();
+    for (auto& node : *present.mutable_node()) {
+      auto& attributes = *node.mutable_attribute();
+      for (int i = attributes.size() - 1; i >= 0; --i) {
+        auto& attribute = attributes[i];
+        if (!attribute.ref_attr_name().empty()) {
+          if (const onnx::AttributeProto* value = given(attribute.ref_attr_name()); value != nullptr) {
+            std::string name = attribute.name();
+            attribute = *value;
+            attribute.set_name(std::move(name));
+          } else {
+            attributes.DeleteSubrange(i, 1);
+          }
+          continue;
+        }
+        if (attribute.has_g()) {
+          graphs.push_back(attribute.mutable_g());
+        }
+        for (auto& inner : *attribute.mutable_graphs()) {
+          graphs.push_back(&inner);
+        }
+      }
+    }
+  }
+  *graph.mutable_value_info() = function.value_info();
+  return graph;
+}
+
+}  // namespace
+
+const onnx::AttributeProto* FindAttribute(const onnx::NodeProto& node, std::string_view name) {
+  for (const auto& attribute : node.attribute()) {
+    if (attribute.name() == name) {
+      return &attribute;
+    }
+  }
+  return nullptr;
+}
+
+const onnx::GraphProto* FindBody(const onnx::NodeProto& node, std::string_view attribute) {
+  const onnx::AttributeProto* found = FindAttribute(node, attribute);
+  return found != nullptr && found->has_g() ? &found->g() : nullptr;
+}
+
+std::vector<onnx::TypeProto> InferBody(Graph& outer, const onnx::GraphProto& body,
+                                       const std::vector<const onnx::TypeProto*>& inputs) {
+  std::vector<onnx::TypeProto> outputs(static_cast<size_t>(body.output_size()));
+  Run& run = outer.run();
+  if (run.depth >= kDeepest) {
+    return outputs;
+  }
+  const Deeper deeper(run);
+  Graph graph(run, outer.opsets(), &outer);
+  graph.Infer(body, inputs);
+  for (int i = 0; i < body.output_size(); ++i) {
+    if (const Known* known = graph.Find(body.output(i).name()); known != nullptr) {
+      outputs[static_cast<size_t>(i)] = known->type;
+    }
+    // A body's own claim counts where nothing better is known.
+    if (FindShape(outputs[static_cast<size_t>(i)]) == nullptr) {
+      Refine(outputs[static_cast<size_t>(i)], body.output(i).type());
+    }
+  }
+  return outputs;
+}
+
+const onnx::TensorProto* Run::Values(const onnx::TensorProto& tensor) {
+  if (!FindMarker(tensor) && !IsExternal(tensor)) {
+    return &tensor;
+  }
+  if (FindMarker(tensor) || TensorByteSize(tensor) >= kLargestConstant) {
+    return nullptr;
+  }
+  const absl::StatusOr<TensorBytes> bytes = ReadTensor(tensor, *model);
+  if (!bytes.ok()) {
+    return nullptr;  // an absent data file is no obstacle: less is known then
+  }
+  auto copy = std::make_unique<onnx::TensorProto>(tensor);
+  SetRawData(*copy, std::string(bytes->bytes().begin(), bytes->bytes().end()));
+  read.push_back(std::move(copy));
+  return read.back().get();
+}
+
+void Run::Problem(const onnx::NodeProto& node, std::string_view message) {
+  std::string where = fmt::format("{} ({})", node.name().empty() ? "a node" : node.name(), node.op_type());
+  const auto& nodes = index->nodes();
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (nodes[i].proto == &node) {
+      where = index->Describe(static_cast<NodeId>(i));
+      break;
+    }
+  }
+  std::string text = fmt::format("{}: {}", where, message.substr(0, message.find('\n')));
+  if (problems.size() < 100 && seen_problems.insert(text).second) {
+    problems.push_back(std::move(text));
+  }
+}
+
+Known* Graph::Find(std::string_view name) {
+  if (name.empty()) {
+    return nullptr;
+  }
+  for (Graph* graph = this; graph != nullptr; graph = graph->outer_) {
+    if (const auto found = graph->values_.find(name); found != graph->values_.end()) {
+      return &found->second;
+    }
+  }
+  return nullptr;
+}
+
+const onnx::TypeProto* Graph::TypeOf(std::string_view name) {
+  const Known* known = Find(name);
+  return known != nullptr && known->has_type() ? &known->type : nullptr;
+}
+
+void Graph::Seed(const onnx::GraphProto& graph, const std::vector<const onnx::TypeProto*>& inputs) {
+  for (const auto& info : graph.value_info()) {
+    declared_.emplace(info.name(), &info.type());
+  }
+  for (const auto& info : graph.output()) {
+    declared_.emplace(info.name(), &info.type());
+  }
+  for (int i = 0; i < graph.input_size(); ++i) {
+    const onnx::ValueInfoProto& input = graph.input(i);
+    Known& known = values_[input.name()];
+    const onnx::TypeProto* given = static_cast<size_t>(i) < inputs.size() ? inputs[static_cast<size_t>(i)] : nullptr;
+    if (given != nullptr && given->value_case() != onnx::TypeProto::VALUE_NOT_SET) {
+      known.type = *given;
+    } else {
+      known.type = input.type();
+    }
+    Sanitise(known.type);
+    if (outer_ == nullptr) {
+      // Exporters write 0 for a dim that they don't know.
+      if (onnx::TensorShapeProto* shape = MutableShape(known.type); shape != nullptr) {
+        for (auto& dim : *shape->mutable_dim()) {
+          if (dim.has_dim_value() && dim.dim_value() == 0) {
+            dim.clear_value();
+          }
+        }
+      }
+    }
+  }
+  for (const auto& tensor : graph.initializer()) {
+    Known& known = values_[tensor.name()];
+    known.tensor = run_.Values(tensor);
+    if (!known.has_type()) {
+      auto& type = *known.type.mutable_tensor_type();
+      type.set_elem_type(tensor.data_type());
+      type.mutable_shape();
+      for (const int64_t dim : tensor.dims()) {
+        type.mutable_shape()->add_dim()->set_dim_value(dim);
+      }
+      Sanitise(known.type);
+    }
+  }
+  for (const auto& tensor : graph.sparse_initializer()) {
+    Known& known = values_[tensor.values().name()];
+    known.sparse = &tensor;
+    if (!known.has_type()) {
+      auto& type = *known.type.mutable_sparse_tensor_type();
+      type.set_elem_type(tensor.values().data_type());
+      type.mutable_shape();
+      for (const int64_t dim : tensor.dims()) {
+        type.mutable_shape()->add_dim()->set_dim_value(dim);
+      }
+      Sanitise(known.type);
+    }
+  }
+}
+
+void Graph::Infer(const onnx::GraphProto& graph, const std::vector<const onnx::TypeProto*>& inputs,
+                  const std::vector<const onnx::NodeProto*>& order) {
+  values_.reserve(static_cast<size_t>(graph.initializer_size()) + order.size() * 2);
+  Seed(graph, inputs);
+  for (const onnx::NodeProto* node : order) {
+    if (--run_.budget < 0) {
+      break;
+    }
+    InferNode(*node);
+  }
+}
+
+void Graph::Infer(const onnx::GraphProto& graph, const std::vector<const onnx::TypeProto*>& inputs) {
+  std::vector<const onnx::NodeProto*> order;
+  order.reserve(static_cast<size_t>(graph.node_size()));
+  for (const auto& node : graph.node()) {
+    order.push_back(&node);
+  }
+  Infer(graph, inputs, order);
+}
+
+const onnx::OpSchema* Graph::Schema(const onnx::NodeProto& node) const {
+  const std::string domain = IsDefaultDomain(node.domain()) ? "" : node.domain();
+  auto version = opsets_.find(domain);
+  return version == opsets_.end() ? nullptr : onnx::OpSchemaRegistry::Schema(node.op_type(), version->second, domain);
+}
+
+void Graph::InferNode(const onnx::NodeProto& node) {
+  NodeContext context(*this, node);
+  const onnx::OpSchema* schema = nullptr;
+  try {
+    const ScopeId called = run_.index->CalledFunction(node);
+    if (called == kNone) {
+      schema = Schema(node);
+    }
+    if (called != kNone) {
+      const onnx::FunctionProto& function = *run_.index->scope(called).function;
+      InferCall(node, function, context.outputs());
+    } else if (IsDefaultDomain(node.domain()) && node.op_type() == "If") {
+      InferIf(node, context.outputs());
+    } else if (IsDefaultDomain(node.domain()) && node.op_type() == "Loop") {
+      InferLoop(node, context.outputs());
+    } else if (schema != nullptr && schema->has_type_and_shape_inference_function()) {
+      schema->GetTypeAndShapeInferenceFunction()(context);
+    } else if (schema != nullptr && schema->HasFunction()) {
+      InferCall(node, *schema->GetFunction(), context.outputs());
+    }
+  } catch (const std::exception& error) {
+    run_.Problem(node, error.what());
+    // Shapes from a function that gave up half-way aren't to be relied on; element types are.
+    for (onnx::TypeProto& type : context.outputs()) {
+      if (IsTensor(type)) {
+        const int elements = ElementType(type);
+        const bool sparse = type.has_sparse_tensor_type();
+        type.Clear();
+        sparse ? type.mutable_sparse_tensor_type()->set_elem_type(elements)
+               : type.mutable_tensor_type()->set_elem_type(elements);
+      }
+    }
+  }
+  try {
+    InferMore(*this, node, context.outputs());
+  } catch (const std::exception& error) {
+    run_.Problem(node, error.what());
+  }
+  for (int i = 0; i < node.output_size(); ++i) {
+    if (node.output(i).empty()) {
+      continue;
+    }
+    onnx::TypeProto& type = context.outputs()[static_cast<size_t>(i)];
+    Sanitise(type);
+    if (type.has_tensor_type() && ElementType(type) == 0 && FindShape(type) == nullptr) {
+      type.Clear();
+    }
+    Known& known = values_[node.output(i)];
+    known.type = std::move(type);
+    if (known.has_type() && (!IsTensor(known.type) || (FindShape(known.type) != nullptr && ElementType(known.type)))) {
+      continue;
+    }
+    if (const auto declared = declared_.find(node.output(i)); declared != declared_.end()) {
+      const bool had_shape = FindShape(known.type) != nullptr;
+      onnx::TypeProto claim = *declared->second;
+      Sanitise(claim);
+      Refine(known.type, claim);
+      known.declared = known.has_type() && (!IsTensor(known.type) || (!had_shape && FindShape(known.type) != nullptr));
+    }
+  }
+  NoteConstant(node);
+  if (schema != nullptr && schema->has_data_propagation_function()) {
+    Propagate(node, *schema);
+  }
+}
+
+void Graph::NoteConstant(const onnx::NodeProto& node) {
+  if (node.op_type() != "Constant" || !IsDefaultDomain(node.domain()) || node.output_size() != 1) {
+    return;
+  }
+  Known& known = values_[node.output(0)];
+  for (const auto& attribute : node.attribute()) {
+    if (attribute.name() == "value" && attribute.has_t()) {
+      known.tensor = run_.Values(attribute.t());
+    } else if (attribute.name() == "sparse_value" && attribute.has_sparse_tensor()) {
+      known.sparse = &attribute.sparse_tensor();
+    } else if (attribute.name() == "value_int" || attribute.name() == "value_ints") {
+      auto tensor = std::make_unique<onnx::TensorProto>();
+      tensor->set_data_type(onnx::TensorProto::INT64);
+      if (attribute.name() == "value_int") {
+        tensor->add_int64_data(attribute.i());
+      } else {
+        tensor->add_dims(attribute.ints_size());
+        *tensor->mutable_int64_data() = attribute.ints();
+      }
+      known.tensor = tensor.get();
+      run_.read.push_back(std::move(tensor));
+    } else if (attribute.name() == "value_float" || attribute.name() == "value_floats") {
+      auto tensor = std::make_unique<onnx::TensorProto>();
+      tensor->set_data_type(onnx::TensorProto::FLOAT);
+      if (attribute.name() == "value_float") {
+        tensor->add_float_data(attribute.f());
+      } else {
+        tensor->add_dims(attribute.floats_size());
+        *tensor->mutable_float_data() = attribute.floats();
+      }
+      known.tensor = tensor.get();
+      run_.read.push_back(std::move(tensor));
+    }
+  }
+}
+
+void Graph::Propagate(const onnx::NodeProto& node, const onnx::OpSchema& schema) {
+  try {
+    ValueContext context(*this, node);
+    schema.GetDataPropagationFunction()(context);
+  } catch (const std::exception&) {
+    // Values that can't be propagated are only unknown; if the shapes are wrong too, inference has said so.
+  }
+}
+
+void Graph::InferIf(const onnx::NodeProto& node, std::vector<onnx::TypeProto>& outputs) {
+  const onnx::GraphProto* then_branch = FindBody(node, "then_branch");
+  const onnx::GraphProto* else_branch = FindBody(node, "else_branch");
+  if (then_branch == nullptr || else_branch == nullptr) {
+    throw std::runtime_error("it lacks a branch");
+  }
+  const auto then_types = InferBody(*this, *then_branch, {});
+  const auto else_types = InferBody(*this, *else_branch, {});
+  if (then_types.size() != outputs.size() || else_types.size() != outputs.size()) {
+    throw std::runtime_error(fmt::format("its branches give {} and {} outputs, the node has {}", then_types.size(),
+                                         else_types.size(), outputs.size()));
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    // An untyped branch can only have the other's element type.
+    onnx::TypeProto bare_then = then_types[i];
+    onnx::TypeProto bare_else = else_types[i];
+    for (auto [type, other] : {std::pair(&bare_then, &bare_else), std::pair(&bare_else, &bare_then)}) {
+      if (type->value_case() == onnx::TypeProto::VALUE_NOT_SET && other->has_tensor_type()) {
+        type->mutable_tensor_type()->set_elem_type(other->tensor_type().elem_type());
+      }
+    }
+    outputs[i] = Join(bare_then, bare_else);
+  }
+}
+
+void Graph::InferLoop(const onnx::NodeProto& node, std::vector<onnx::TypeProto>& outputs) {
+  const onnx::GraphProto* body = FindBody(node, "body");
+  if (body == nullptr || node.input_size() < 2) {
+    throw std::runtime_error("it lacks a body, or its first two inputs");
+  }
+  const size_t carried = static_cast<size_t>(node.input_size()) - 2;
+  if (static_cast<size_t>(body->output_size()) != outputs.size() + 1 || outputs.size() < carried) {
+    throw std::runtime_error(fmt::format("its body gives {} outputs; {} are needed for {} outputs of the node",
+                                         body->output_size(), outputs.size() + 1, outputs.size()));
+  }
+  onnx::TypeProto condition;
+  condition.mutable_tensor_type()->set_elem_type(onnx::TensorProto::BOOL);
+  onnx::TypeProto iteration;
+  iteration.mutable_tensor_type()->set_elem_type(onnx::TensorProto::INT64);
+  // Scalars by the specification, but a vector of one element is accepted everywhere.
+  for (int i = 0; i < std::min(2, body->input_size()); ++i) {
+    if (const onnx::TensorShapeProto* shape = FindShape(body->input(i).type()); shape != nullptr) {
+      SetShape(i == 0 ? iteration : condition, *shape);
+    }
+  }
+  std::vector<onnx::TypeProto> types(carried);
+  for (size_t i = 0; i < carried; ++i) {
+    if (const onnx::TypeProto* type = TypeOf(node.input(static_cast<int>(i) + 2)); type != nullptr) {
+      types[i] = *type;
+    }
+  }
+  std::vector<const onnx::TypeProto*> inputs{&iteration, &condition};
+  for (const onnx::TypeProto& type : types) {
+    inputs.push_back(&type);
+  }
+  // Each round can only forget; after two rounds whatever still changes is forgotten wholesale, so that it ends.
+  std::vector<onnx::TypeProto> results;
+  for (int round = 0;; ++round) {
+    results = InferBody(*this, *body, inputs);
+    bool changed = false;
+    for (size_t i = 0; i < carried; ++i) {
+      onnx::TypeProto result = results[i + 1];
+      if (result.value_case() == onnx::TypeProto::VALUE_NOT_SET && IsTensor(types[i])) {
+        result.mutable_tensor_type()->set_elem_type(ElementType(types[i]));
+      }
+      onnx::TypeProto joined =
+          types[i].value_case() == onnx::TypeProto::VALUE_NOT_SET ? onnx::TypeProto() : Join(types[i], result);
+      if (Same(joined, types[i])) {
+        continue;
+      }
+      changed = true;
+      const onnx::TensorShapeProto* shape = FindShape(joined);
+      if (round >= 2 && shape != nullptr) {
+        const int elements = ElementType(joined);
+        onnx::TensorShapeProto open = OpenShape(shape->dim_size());
+        joined.Clear();
+        joined.mutable_tensor_type()->set_elem_type(elements);
+        if (round == 2) {
+          SetShape(joined, std::move(open));
+        }
+      }
+      types[i] = std::move(joined);
+    }
+    if (!changed || round > 4 + static_cast<int>(carried)) {
+      break;
+    }
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (i < carried) {
+      outputs[i] = types[i];
+      continue;
+    }
+    // Scan outputs: what each iteration gives, stacked along a new first axis.
+    outputs[i] = results[i + 1];
+    if (const onnx::TensorShapeProto* shape = FindShape(outputs[i]); shape != nullptr) {
+      onnx::TensorShapeProto stacked = OpenShape(1);
+      stacked.MergeFrom(*shape);
+      SetShape(outputs[i], std::move(stacked));
+    }
+  }
+}
+
+void Graph::InferCall(const onnx::NodeProto& node, const onnx::FunctionProto& function,
+                      std::vector<onnx::TypeProto>& outputs) {
+  if (run_.depth >= kDeepest) {
+    return;
+  }
+  const Deeper deeper(run_);
+  Opsets opsets;
+  for (const auto& import : function.opset_import()) {
+    opsets[IsDefaultDomain(import.domain()) ? "" : import.domain()] = static_cast<int>(import.version());
+  }
+  const onnx::GraphProto body = Instantiate(function, node);
+  Graph graph(run_, opsets, nullptr);
+  // A parameter that the call leaves out stays a name that nothing defines.
+  for (int i = 0; i < node.input_size() && i < function.input_size(); ++i) {
+    if (const Known* known = Find(node.input(i)); known != nullptr) {
+      graph.Define(function.input(i)) = *known;
+    }
+  }
+  graph.Infer(body, {});
+  for (int i = 0; i < function.output_size() && static_cast<size_t>(i) < outputs.size(); ++i) {
+    if (const Known* known = graph.Find(function.output(i)); known != nullptr) {
+      outputs[static_cast<size_t>(i)] = known->type;
+    }
+  }
+}
+
+}  // namespace gomai::shape

@@ -1,0 +1,67 @@
+// The entry to inference: order, the main graph's walk, and what is declared for the outputs.
+#include "lib/shape/infer.h"
+
+#include <algorithm>
+
+#include "lib/shape/inference.h"
+
+namespace gomai {
+
+const onnx::TypeProto* Shapes::Find(std::string_view value) const {
+  const auto found = types_.find(std::string(value));
+  return found == types_.end() ? nullptr : &found->second;
+}
+
+void Shapes::Set(std::string_view value, onnx::TypeProto type) { types_[std::string(value)] = std::move(type); }
+
+absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index) {
+  GOMAI_ASSIGN_OR_RETURN(const std::vector<NodeId> sorted, TopologicalOrder(index, index.main_scope()));
+  std::vector<const onnx::NodeProto*> order;
+  order.reserve(sorted.size());
+  for (const NodeId id : sorted) {
+    order.push_back(index.node(id).proto);
+  }
+  shape::Opsets opsets;
+  for (const auto& import : model.proto().opset_import()) {
+    opsets[shape::IsDefaultDomain(import.domain()) ? "" : import.domain()] = static_cast<int>(import.version());
+  }
+  shape::Run run;
+  run.model = &model;
+  run.index = &index;
+  // Loops run their body a few times, and functions are visited at each call: both in proportion, unless it is a bomb.
+  run.budget = 200000 + 20 * static_cast<int64_t>(index.nodes().size());
+  shape::Graph graph(run, opsets, nullptr);
+  graph.Infer(model.proto().graph(), {}, order);
+
+  Shapes shapes;
+  for (const Index::Value& value : index.values()) {
+    if (value.scope != index.main_scope()) {
+      continue;
+    }
+    const shape::Known* known = graph.Find(value.name);
+    if (known != nullptr && known->has_type()) {
+      shapes.Set(value.name, known->type);
+      if (known->declared) {
+        shapes.MarkDeclared(value.name);
+      }
+    }
+  }
+  for (const auto& output : model.proto().graph().output()) {
+    onnx::TypeProto type;
+    if (const onnx::TypeProto* known = shapes.Find(output.name()); known != nullptr) {
+      type = *known;
+    }
+    onnx::TypeProto claim = output.type();
+    shape::Sanitise(claim);
+    shape::Refine(type, claim);
+    if (type.value_case() != onnx::TypeProto::VALUE_NOT_SET) {
+      shapes.Set(output.name(), std::move(type));
+    }
+  }
+  for (std::string& problem : run.problems) {
+    shapes.AddProblem(std::move(problem));
+  }
+  return shapes;
+}
+
+}  // namespace gomai
