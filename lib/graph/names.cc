@@ -98,14 +98,21 @@ class PathReader {
 std::string Index::Address(NodeId id) const {
   // Steps from the inside out; each is a node's name if that finds it, else its position.
   std::vector<std::string> parts;
-  const auto position_of = [this](NodeId node_id) { return fmt::format("#{}", node(node_id).position); };
+  // A node may be named "#3"; zeros before a position change nothing but the text.
+  const auto position_of = [this](NodeId node_id, size_t zeros) {
+    std::string step;
+    do {
+      step = fmt::format("#{}{}", std::string(zeros++, '0'), node(node_id).position);
+    } while (nodes_by_name_.contains(step));
+    return step;
+  };
   NodeId outermost = id;
   for (NodeId at = id; at != kNone;) {
     const Scope& around = scope(node(at).scope);
     const bool named = name_reach_[static_cast<size_t>(at)] == NameReach::kEverywhere ||
                        (name_reach_[static_cast<size_t>(at)] == NameReach::kInGraph &&
                         (around.owner != kNone || around.function != nullptr || at != id));
-    parts.push_back(named ? node(at).proto->name() : position_of(at));
+    parts.push_back(named ? node(at).proto->name() : position_of(at, 0));
     if (around.owner != kNone) {
       parts.push_back(AttributeLabel(around));
     } else if (around.function != nullptr) {
@@ -122,18 +129,15 @@ std::string Index::Address(NodeId id) const {
     return joined;
   };
   std::string text = join();
-  // An exact node name wins over an address that looks like it. Zeros before a position change nothing but the text.
+  // An exact node name wins over an address that looks like it.
   const auto taken = [&] {
     const auto entry = nodes_by_name_.find(text);
     return entry != nodes_by_name_.end() && (entry->second != id || next_of_name_[static_cast<size_t>(id)] != kNone);
   };
-  if (taken()) {
-    std::string& first = scope(node(outermost).scope).function != nullptr ? parts[parts.size() - 2] : parts.back();
-    size_t zeros = 0;
-    do {
-      first = fmt::format("#{}{}", std::string(zeros++, '0'), node(outermost).position);
-      text = join();
-    } while (taken());
+  std::string& first = scope(node(outermost).scope).function != nullptr ? parts[parts.size() - 2] : parts.back();
+  for (size_t zeros = 0; taken(); ++zeros) {
+    first = position_of(outermost, zeros);
+    text = join();
   }
   return text;
 }
