@@ -17,7 +17,7 @@
 #include <map>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include "lib/base/diagnostics.h"
@@ -59,7 +59,10 @@ struct OptionSpec {
   std::vector<std::string> choices;  // empty: any
 };
 
-// Options of one pass instance, as given; typed access falls back to the declared default.
+struct PassInfo;
+
+// Options of one pass instance, as given; typed access falls back to the declared default. Asking for an option that
+// the pass doesn't declare is a bug, and ends the process.
 class PassOptions {
  public:
   bool Bool(std::string_view name) const;
@@ -67,14 +70,22 @@ class PassOptions {
   double Float(std::string_view name) const;
   const std::string& String(std::string_view name) const;
   std::vector<std::string> List(std::string_view name) const;
-  std::vector<std::pair<std::string, std::string>> Map(std::string_view name) const;  // in the order given
+  // The free key=value pairs, in the order given. The kMap option's own name is only what help calls them.
+  const std::vector<std::pair<std::string, std::string>>& Map(std::string_view name) const;
   bool Given(std::string_view name) const;
 
+  // As written, in order, free pairs included: what Text() prints.
+  const std::vector<std::pair<std::string, std::string>>& given() const { return given_; }
+
+  // Checks `given` against the declaration. Errors (kInvalidArgument, kNotFound): an unknown option with the nearest
+  // names, a value of the wrong type, one given twice, a required one missing.
+  static absl::StatusOr<PassOptions> Make(const PassInfo& info, std::vector<std::pair<std::string, std::string>> given);
+
  private:
-  friend class PipelineParser;
+  const std::string& Value(std::string_view name) const;
   std::map<std::string, std::string, std::less<>> values_;  // every declared option, defaults filled in
-  std::vector<std::pair<std::string, std::string>> given_;  // as written, in order; also free keys
-  friend struct PassInstance;
+  std::vector<std::pair<std::string, std::string>> given_;
+  std::vector<std::pair<std::string, std::string>> free_;
 };
 
 class PassContext {

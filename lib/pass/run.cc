@@ -1,0 +1,55 @@
+// The runner: pass after pass, each with an editor of its own, and the same checks after each.
+#include <chrono>
+
+#include "lib/graph/verify.h"
+#include "lib/pass/declared_shapes.h"
+#include "lib/pass/pipeline.h"
+
+namespace gomai {
+namespace {
+
+int64_t CountNodes(const Model& model) { return static_cast<int64_t>(Index(model.proto()).nodes().size()); }
+
+absl::StatusOr<PassReport> RunOne(const PassInstance& pass, Model& model, const PipelineOptions& options,
+                                  const Diagnostics& diagnostics) {
+  PassReport report;
+  report.pass = pass.Text();
+  report.effect = pass.info->effect;
+  report.nodes_before = CountNodes(model);
+  const auto start = std::chrono::steady_clock::now();
+  {
+    Editor editor(model);
+    PassContext context(model, editor, pass.options, diagnostics);
+    GOMAI_RETURN_IF_ERROR(pass.info->run(context));
+    GOMAI_ASSIGN_OR_RETURN(report.changes, editor.Commit());
+  }
+  if (!report.changes.empty()) {
+    GOMAI_ASSIGN_OR_RETURN(report.shape_changes, RefreshDeclaredShapes(model, options.allow_shape_change));
+  }
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.nodes_after = CountNodes(model);
+  if (options.verify_each) {
+    GOMAI_RETURN_IF_ERROR(VerifyForWriting(model, Index(model.proto())));
+  }
+  return report;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<PassReport>> RunPipeline(const Pipeline& pipeline, Model& model,
+                                                    const PipelineOptions& options, const Diagnostics& diagnostics) {
+  std::vector<PassReport> reports;
+  for (const PassInstance& pass : pipeline.passes) {
+    absl::StatusOr<PassReport> report = RunOne(pass, model, options, diagnostics);
+    if (!report.ok()) {
+      return Annotate(report.status(), pass.info->name);
+    }
+    if (options.after_each) {
+      options.after_each(*report);
+    }
+    reports.push_back(*std::move(report));
+  }
+  return reports;
+}
+
+}  // namespace gomai
