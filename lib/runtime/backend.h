@@ -84,4 +84,7 @@ absl::StatusOr<NamedTensors> RandomInputs(const std::vector<ValueSpec>& inputs, 
                                           const std::map<std::string, std::vector<int64_t>>& shapes,
                                           const NamedTensors& given);
 
+// "image:1x3x4" or "image:[1,3,4]", split at the last colon; "x:" and "x:[]" are scalars. kInvalidArgument.
+absl::StatusOr<std::pair<std::string, std::vector<int64_t>>> ParseInputShape(const std::string& text);
+
 }  // namespace gomai

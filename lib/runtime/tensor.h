@@ -51,4 +51,13 @@ class HostTensor {
 // memory that is aligned otherwise, and then results differ in the last bits.
 absl::StatusOr<HostTensor> Aligned(const HostTensor& tensor);
 
+// The values' range as text, over finite ones; "" for strings, for types that have no order here, and if there is none.
+struct TensorRange {
+  std::string min;
+  std::string max;
+  int64_t nan = 0;
+  int64_t infinite = 0;
+};
+TensorRange RangeOf(const HostTensor& tensor);
+
 }  // namespace gomai

@@ -2,13 +2,18 @@
 
 // Chain: the parts of a manifest run one after another, each fed by the model's inputs and by earlier parts.
 //
-// Tensors are dropped after their last reader unless kept. A part may be replaced by another file (--replace).
+//   GOMAI_ASSIGN_OR_RETURN(auto chain, Chain::Open("parts/manifest.json", *backend, {}));
+//   GOMAI_ASSIGN_OR_RETURN(NamedTensors outputs, chain->Run({{"image", image}}, nullptr));
+//
+// Tensors are dropped after their last reader, unless `after_part` keeps them. Each part is opened once. A part may be
+// replaced by another file (--replace). Values change hands between parts without a copy.
 
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/base/status.h"
@@ -26,30 +31,41 @@ struct ChainOptions {
 
 struct PartRun {
   std::string part;
-  NamedTensors inputs;  // kept only if asked for
+  NamedTensors inputs;
   NamedTensors outputs;
-  double seconds = 0;
+  double seconds = 0;  // the session's run alone
 };
 
 class Chain {
  public:
+  // Errors: what ReadManifest says; a missing part file (kNotFound); a changed part, or a replacement that differs in
+  // names, dtypes or shapes (kFailedPrecondition naming all differences); an unknown name in `replace` (kNotFound); a
+  // boundary value that is no tensor (kInvalidArgument).
   static absl::StatusOr<std::unique_ptr<Chain>> Open(const std::filesystem::path& manifest_file, Backend& backend,
                                                      const ChainOptions& options);
   const Manifest& manifest() const { return manifest_; }
   const std::vector<ValueSpec>& inputs() const { return inputs_; }  // the model's own that the parts need
 
-  // The model's outputs. `after_part` sees each part's tensors when it has run (to dump or compare them).
+  // The model's outputs under the model's own names. `after_part` (may be null) sees each part's tensors, under the
+  // part's names, when it has run, to dump or compare them; an error that it gives ends the run.
   absl::StatusOr<NamedTensors> Run(const NamedTensors& feeds,
                                    const std::function<absl::Status(const PartRun&)>& after_part);
-  // One part alone, on the feeds given (for --isolated).
+  // One part alone, on the feeds given under the part's names (for --isolated).
   absl::StatusOr<PartRun> RunPart(size_t part, const NamedTensors& feeds);
 
  private:
+  using Key = std::pair<std::string, std::string>;  // producing part or "input", tensor as the readers name it
+
   Chain() = default;
+  absl::Status OpenPart(size_t part, const std::filesystem::path& folder, Backend& backend);
+  absl::Status Wire();
+
   Manifest manifest_;
   ChainOptions options_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<ValueSpec> inputs_;
+  std::vector<ValueSpec> unread_inputs_;  // the model's own that no part reads; they may be fed all the same
+  std::map<Key, size_t> last_reader_;
 };
 
 }  // namespace gomai

@@ -1,0 +1,246 @@
+// A chain of parts; see chain.h. Values are known by who makes them and by the name that the readers use, since a
+// tensor that is passed through by a part has the same name on both sides of it.
+#include "lib/split/chain.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "lib/base/text.h"
+#include "lib/model/model.h"
+#include "lib/model/tensor.h"
+#include "lib/split/manifest_names.h"
+
+namespace gomai {
+namespace {
+
+constexpr const char* kInput = "input";
+
+std::string ShapeText(const std::optional<std::vector<Dim>>& shape) {
+  if (!shape) {
+    return "of unknown rank";
+  }
+  std::vector<std::string> dims;
+  for (const Dim& dim : *shape) {
+    dims.push_back(dim.value ? std::to_string(*dim.value) : dim.symbol.empty() ? "?" : dim.symbol);
+  }
+  return fmt::format("[{}]", fmt::join(dims, ","));
+}
+
+bool ShapesAgree(const ManifestTensor& declared, const ValueSpec& spec) {
+  if (!declared.shape || !spec.has_shape) {
+    return true;
+  }
+  if (declared.shape->size() != spec.shape.size()) {
+    return false;
+  }
+  for (size_t i = 0; i < spec.shape.size(); ++i) {
+    const std::optional<int64_t>& dim = (*declared.shape)[i].value;
+    if (dim && spec.shape[i] >= 0 && *dim != spec.shape[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void CompareValues(const std::vector<ManifestTensor>& declared, const std::vector<ValueSpec>& specs,
+                   std::string_view what, std::vector<std::string>& differences) {
+  std::map<std::string_view, const ValueSpec*> by_name;
+  for (const ValueSpec& spec : specs) {
+    by_name.emplace(spec.name, &spec);
+  }
+  for (const ManifestTensor& tensor : declared) {
+    const auto found = by_name.find(tensor.name);
+    if (found == by_name.end()) {
+      differences.push_back(fmt::format("it has no {} '{}'", what, tensor.name));
+      continue;
+    }
+    const ValueSpec& spec = *found->second;
+    if (spec.type != tensor.dtype || !ShapesAgree(tensor, spec)) {
+      differences.push_back(fmt::format("its {} '{}' is {}, not {} {}", what, tensor.name, DescribeSpec(spec),
+                                        tensor.dtype, ShapeText(tensor.shape)));
+    }
+    by_name.erase(found);
+  }
+  for (const ValueSpec& spec : specs) {
+    if (by_name.contains(spec.name)) {
+      differences.push_back(fmt::format("it has an {} '{}' that the manifest doesn't know", what, spec.name));
+    }
+  }
+}
+
+absl::Status CheckTensorsOnly(const ManifestPart& part) {
+  for (const auto* tensors : {&part.inputs, &part.outputs}) {
+    for (const ManifestTensor& tensor : *tensors) {
+      if (!ParseDtype(tensor.dtype)) {
+        return InvalidArgument(
+            "'{}', at the edge of part '{}', is a {}; a chain hands on tensors only, so cut the model elsewhere",
+            tensor.name, part.name, tensor.dtype);
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Chain>> Chain::Open(const std::filesystem::path& manifest_file, Backend& backend,
+                                                   const ChainOptions& options) {
+  std::unique_ptr<Chain> chain(new Chain);
+  GOMAI_ASSIGN_OR_RETURN(chain->manifest_, ReadManifest(manifest_file));
+  chain->options_ = options;
+  const std::vector<ManifestPart>& parts = chain->manifest_.parts;
+  std::vector<std::string_view> names;
+  for (const ManifestPart& part : parts) {
+    names.push_back(part.name);
+    GOMAI_RETURN_IF_ERROR(CheckTensorsOnly(part));
+  }
+  for (const auto& [name, file] : options.replace) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      const std::string near = DidYouMean(name, names);
+      return NotFound("'{}' has no part '{}' to replace{}", manifest_file.string(), name,
+                      near.empty() ? fmt::format("; its parts: {}", fmt::join(names, ", ")) : near);
+    }
+  }
+  for (size_t i = 0; i < parts.size(); ++i) {
+    GOMAI_RETURN_IF_ERROR(chain->OpenPart(i, manifest_file.parent_path(), backend));
+  }
+  GOMAI_RETURN_IF_ERROR(chain->Wire());
+  return chain;
+}
+
+absl::Status Chain::OpenPart(size_t index, const std::filesystem::path& folder, Backend& backend) {
+  const ManifestPart& part = manifest_.parts[index];
+  if (options_.progress) {
+    options_.progress(fmt::format("opening {}", part.name));
+  }
+  std::filesystem::path file;
+  const auto replacement = options_.replace.find(part.name);
+  if (replacement != options_.replace.end()) {
+    file = replacement->second;
+  } else {
+    const absl::StatusOr<std::filesystem::path> resolved = ResolveExternal(folder, part.file);
+    if (!resolved.ok()) {
+      if (absl::IsNotFound(resolved.status())) {
+        return NotFound("the file '{}' of part '{}' is missing; split the model again, or put it back",
+                        (folder / part.file).string(), part.name);
+      }
+      return Annotate(resolved.status(), fmt::format("part '{}'", part.name));
+    }
+    file = *resolved;
+    if (options_.check_digests) {
+      GOMAI_ASSIGN_OR_RETURN(const std::string digest, SkeletonDigest(file));
+      if (digest != part.digest) {
+        return FailedPrecondition(
+            "part '{}' ('{}') was changed after the split: its digest is {}, and the manifest says {}; split the "
+            "model again, or name the file as the part's replacement (--replace {}={})",
+            part.name, file.string(), digest, part.digest, part.name, file.string());
+      }
+    }
+  }
+  absl::StatusOr<std::unique_ptr<Session>> session = backend.Open(file, options_.session);
+  if (!session.ok()) {
+    return Annotate(session.status(), fmt::format("part '{}'", part.name));
+  }
+  std::vector<std::string> differences;
+  CompareValues(part.inputs, (*session)->inputs(), "input", differences);
+  CompareValues(part.outputs, (*session)->outputs(), "output", differences);
+  if (!differences.empty()) {
+    return FailedPrecondition("'{}' doesn't fit as part '{}': {}", file.string(), part.name,
+                              fmt::join(differences, "; "));
+  }
+  sessions_.push_back(*std::move(session));
+  return absl::OkStatus();
+}
+
+absl::Status Chain::Wire() {
+  // The model's own inputs, in its order, typed as their first reader has them.
+  std::map<std::string, ValueSpec> read;
+  for (size_t i = 0; i < sessions_.size(); ++i) {
+    for (const ManifestTensor& input : manifest_.parts[i].inputs) {
+      last_reader_[{input.from, input.name}] = i;
+      if (input.from != kInput) {
+        continue;
+      }
+      const std::vector<ValueSpec>& specs = sessions_[i]->inputs();
+      const auto spec = std::find_if(specs.begin(), specs.end(),
+                                     [&](const ValueSpec& candidate) { return candidate.name == input.name; });
+      GOMAI_CHECK(spec != specs.end());  // OpenPart compared them
+      ValueSpec own = *spec;
+      own.name = ModelName(manifest_, input.name);
+      read.emplace(own.name, std::move(own));
+    }
+  }
+  for (const ManifestTensor& input : manifest_.inputs) {
+    if (const auto found = read.find(input.name); found != read.end()) {
+      inputs_.push_back(found->second);
+      continue;
+    }
+    ValueSpec spec;
+    spec.name = input.name;
+    spec.type = input.dtype;
+    spec.dtype = ParseDtype(input.dtype).value_or(0);
+    spec.has_shape = input.shape.has_value();
+    for (const Dim& dim : input.shape.value_or(std::vector<Dim>())) {
+      spec.shape.push_back(dim.value.value_or(-1));
+      spec.symbols.push_back(dim.symbol);
+    }
+    unread_inputs_.push_back(std::move(spec));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<NamedTensors> Chain::Run(const NamedTensors& feeds,
+                                        const std::function<absl::Status(const PartRun&)>& after_part) {
+  std::vector<ValueSpec> expected = inputs_;
+  std::copy_if(unread_inputs_.begin(), unread_inputs_.end(), std::back_inserter(expected),
+               [&](const ValueSpec& spec) { return feeds.contains(spec.name); });
+  GOMAI_RETURN_IF_ERROR(CheckFeeds(expected, feeds));
+
+  std::map<Key, HostTensor> values;
+  NamedTensors outputs;
+  for (size_t i = 0; i < sessions_.size(); ++i) {
+    const ManifestPart& part = manifest_.parts[i];
+    if (options_.progress) {
+      options_.progress(fmt::format("running {}", part.name));
+    }
+    NamedTensors part_feeds;
+    for (const ManifestTensor& input : part.inputs) {
+      part_feeds.emplace(input.name, input.from == kInput ? feeds.at(ModelName(manifest_, input.name))
+                                                          : values.at({input.from, input.name}));
+    }
+    GOMAI_ASSIGN_OR_RETURN(PartRun run, RunPart(i, part_feeds));
+    for (const ManifestTensor& output : part.outputs) {
+      const HostTensor& tensor = run.outputs.at(output.name);
+      if (last_reader_.contains({part.name, output.name})) {
+        values.emplace(Key(part.name, output.name), tensor);
+      }
+      if (output.model_output) {
+        outputs.insert_or_assign(ModelName(manifest_, output.name), tensor);
+      }
+    }
+    if (after_part) {
+      GOMAI_RETURN_IF_ERROR(after_part(run));
+    }
+    std::erase_if(values, [&](const auto& value) { return last_reader_.at(value.first) <= i; });
+  }
+  return outputs;
+}
+
+absl::StatusOr<PartRun> Chain::RunPart(size_t part, const NamedTensors& feeds) {
+  GOMAI_CHECK(part < sessions_.size());
+  PartRun run;
+  run.part = manifest_.parts[part].name;
+  run.inputs = feeds;
+  const auto start = std::chrono::steady_clock::now();
+  absl::StatusOr<NamedTensors> outputs = sessions_[part]->Run(feeds, {});
+  run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (!outputs.ok()) {
+    return Annotate(outputs.status(), fmt::format("part '{}'", run.part));
+  }
+  run.outputs = *std::move(outputs);
+  return run;
+}
+
+}  // namespace gomai

@@ -1,0 +1,409 @@
+// manifest.json, read and written; the format is described in docs/formats.md.
+//
+// It is printed by hand rather than by the JSON library, so that each tensor stands on a line of its own and the
+// difference of two manifests reads well. What is read is checked as a whole: whoever has a Manifest may follow `from`
+// and `file` without looking. Keys that aren't known are ignored: within version 1, keys are only ever added.
+#include "lib/split/manifest.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "lib/base/file.h"
+#include "lib/base/text.h"
+#include "lib/split/manifest_names.h"
+
+namespace gomai {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int64_t kVersion = 1;
+
+// --- printing
+
+// On one line, with spaces; our values nest three deep at most.
+std::string OneLine(const Json& json) {
+  if (json.is_object() || json.is_array()) {
+    std::vector<std::string> items;
+    for (const auto& [key, value] : json.items()) {
+      items.push_back(json.is_object() ? fmt::format("{}: {}", OneLine(Json(key)), OneLine(value)) : OneLine(value));
+    }
+    return fmt::format(fmt::runtime(json.is_object() ? "{{{}}}" : "[{}]"), fmt::join(items, ", "));
+  }
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json TensorJson(const ManifestTensor& tensor) {
+  Json json = {{"name", tensor.name}, {"dtype", tensor.dtype}};
+  if (tensor.shape) {
+    Json shape = Json::array();
+    for (const Dim& dim : *tensor.shape) {
+      shape.push_back(dim.value ? Json(*dim.value) : dim.symbol.empty() ? Json(nullptr) : Json(dim.symbol));
+    }
+    json["shape"] = std::move(shape);
+  } else {
+    json["shape"] = nullptr;
+  }
+  return json;
+}
+
+void PrintLines(const std::vector<std::string>& lines, char open, char close, const std::string& indent,
+                std::string& out) {
+  out += open;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    out += fmt::format("{}\n{}  {}", i == 0 ? "" : ",", indent, lines[i]);
+  }
+  out += lines.empty() ? std::string(1, close) : fmt::format("\n{}{}", indent, close);
+}
+
+void PrintPart(const ManifestPart& part, std::string& out) {
+  out += "    {\n";
+  std::vector<std::pair<std::string, std::string>> fields = {
+      {"name", part.name}, {"file", part.file}, {"digest", part.digest}};
+  if (!part.file_digest.empty()) {
+    fields.emplace_back("file_digest", part.file_digest);
+  }
+  fields.emplace_back("device", part.device);
+  for (const auto& [key, value] : fields) {
+    out += fmt::format("      \"{}\": {},\n", key, OneLine(Json(value)));
+  }
+  std::vector<std::string> lines;
+  for (const ManifestTensor& tensor : part.inputs) {
+    Json json = TensorJson(tensor);
+    json["from"] = tensor.from;
+    lines.push_back(OneLine(json));
+  }
+  out += "      \"inputs\": ";
+  PrintLines(lines, '[', ']', "      ", out);
+  lines.clear();
+  for (const ManifestTensor& tensor : part.outputs) {
+    Json json = TensorJson(tensor);
+    json["to"] = tensor.to;
+    json["model_output"] = tensor.model_output;
+    lines.push_back(OneLine(json));
+  }
+  out += ",\n      \"outputs\": ";
+  PrintLines(lines, '[', ']', "      ", out);
+  out += "\n    }";
+}
+
+// [["a", 3], ["b", 1], …], as many to a line as fit.
+void PrintNodeOrder(const std::vector<std::string>& order, std::string& out) {
+  std::vector<std::string> lines;
+  for (size_t i = 0; i < order.size();) {
+    size_t end = i;
+    while (end < order.size() && order[end] == order[i]) {
+      ++end;
+    }
+    const std::string run = OneLine(Json::array({order[i], end - i}));
+    i = end;
+    if (!lines.empty() && lines.back().size() + run.size() < 100) {
+      lines.back() += ", " + run;
+    } else {
+      lines.push_back(run);
+    }
+  }
+  PrintLines(lines, '[', ']', "  ", out);
+}
+
+// --- reading
+
+absl::Status Broken(const std::string& where, std::string_view what) {
+  return InvalidArgument("{} {}; split the model again, or mend the manifest by hand", where, what);
+}
+
+class Reader {
+ public:
+  explicit Reader(std::string origin) : origin_(std::move(origin)) {}
+
+  absl::StatusOr<Manifest> Read(const Json& json) {
+    GOMAI_RETURN_IF_ERROR(ReadVersion(json));
+    Manifest manifest;
+    GOMAI_ASSIGN_OR_RETURN(const Json* const source, Member(json, "source", "", Json::value_t::object));
+    GOMAI_ASSIGN_OR_RETURN(manifest.source_file, Text(*source, "file", "source"));
+    GOMAI_ASSIGN_OR_RETURN(manifest.source_digest, Text(*source, "digest", "source"));
+    GOMAI_ASSIGN_OR_RETURN(manifest.inputs, Tensors(json, "inputs", "", Kind::kModelInput));
+    GOMAI_ASSIGN_OR_RETURN(manifest.outputs, Texts(json, "outputs", ""));
+    GOMAI_ASSIGN_OR_RETURN(const Json* const parts, Member(json, "parts", "", Json::value_t::array));
+    for (size_t i = 0; i < parts->size(); ++i) {
+      GOMAI_ASSIGN_OR_RETURN(ManifestPart part, Part((*parts)[i], fmt::format("parts[{}]", i)));
+      manifest.parts.push_back(std::move(part));
+    }
+    if (json.contains("aliases")) {
+      GOMAI_ASSIGN_OR_RETURN(const Json* const aliases, Member(json, "aliases", "", Json::value_t::object));
+      for (const auto& [friendly, tensor] : aliases->items()) {
+        if (!tensor.is_string()) {
+          return Broken(Where("aliases." + friendly), "must be a string");
+        }
+        manifest.aliases[friendly] = tensor.get<std::string>();
+      }
+    }
+    if (json.contains("aliased")) {
+      GOMAI_ASSIGN_OR_RETURN(const Json* const aliased, Member(json, "aliased", "", Json::value_t::boolean));
+      manifest.aliased = aliased->get<bool>();
+    }
+    GOMAI_ASSIGN_OR_RETURN(manifest.node_order, NodeOrder(json));
+    GOMAI_RETURN_IF_ERROR(CheckWiring(manifest));
+    return manifest;
+  }
+
+ private:
+  enum class Kind { kModelInput, kPartInput, kPartOutput };
+
+  std::string Where(std::string_view path) const { return fmt::format("'{}': {}", origin_, path); }
+  static std::string Join(std::string_view path, std::string_view key) {
+    return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
+  }
+
+  absl::Status ReadVersion(const Json& json) const {
+    if (!json.is_object() || !json.contains("gomai_manifest")) {
+      return InvalidArgument("'{}' is no manifest: it has no \"gomai_manifest\"; give the manifest.json of a split",
+                             origin_);
+    }
+    const Json& version = json["gomai_manifest"];
+    if (!version.is_number_integer() || version.get<int64_t>() != kVersion) {
+      return InvalidArgument("'{}' is a manifest of version {}, and this gomai knows version {}; use a newer gomai",
+                             origin_, OneLine(version), kVersion);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<const Json*> Member(const Json& object, const std::string& key, std::string_view path,
+                                     Json::value_t type) const {
+    const auto found = object.find(key);
+    if (found == object.end()) {
+      return Broken(Where(Join(path, key)), "is missing");
+    }
+    if (found->type() != type) {
+      return Broken(Where(Join(path, key)), fmt::format("must be a {}", Json(type).type_name()));
+    }
+    return &*found;
+  }
+
+  absl::StatusOr<std::string> Text(const Json& object, const std::string& key, std::string_view path) const {
+    GOMAI_ASSIGN_OR_RETURN(const Json* const text, Member(object, key, path, Json::value_t::string));
+    return text->get<std::string>();
+  }
+
+  absl::StatusOr<std::vector<std::string>> Texts(const Json& object, const std::string& key,
+                                                 std::string_view path) const {
+    GOMAI_ASSIGN_OR_RETURN(const Json* const list, Member(object, key, path, Json::value_t::array));
+    std::vector<std::string> texts;
+    for (const Json& element : *list) {
+      if (!element.is_string()) {
+        return Broken(Where(Join(path, key)), "must hold strings only");
+      }
+      texts.push_back(element.get<std::string>());
+    }
+    return texts;
+  }
+
+  absl::StatusOr<std::vector<ManifestTensor>> Tensors(const Json& object, const std::string& key, std::string_view path,
+                                                      Kind kind) const {
+    GOMAI_ASSIGN_OR_RETURN(const Json* const list, Member(object, key, path, Json::value_t::array));
+    std::vector<ManifestTensor> tensors;
+    std::set<std::string> names;
+    for (size_t i = 0; i < list->size(); ++i) {
+      const std::string where = fmt::format("{}[{}]", Join(path, key), i);
+      GOMAI_ASSIGN_OR_RETURN(ManifestTensor tensor, Tensor((*list)[i], where, kind));
+      if (!names.insert(tensor.name).second) {
+        return Broken(Where(where), fmt::format("names '{}' a second time", tensor.name));
+      }
+      tensors.push_back(std::move(tensor));
+    }
+    return tensors;
+  }
+
+  absl::StatusOr<ManifestTensor> Tensor(const Json& json, const std::string& where, Kind kind) const {
+    if (!json.is_object()) {
+      return Broken(Where(where), "must be an object");
+    }
+    ManifestTensor tensor;
+    GOMAI_ASSIGN_OR_RETURN(tensor.name, Text(json, "name", where));
+    GOMAI_ASSIGN_OR_RETURN(tensor.dtype, Text(json, "dtype", where));
+    const auto shape = json.find("shape");
+    if (shape == json.end() || !(shape->is_null() || shape->is_array())) {
+      return Broken(Where(where + ".shape"), "must be a list of dims, or null for an unknown rank");
+    }
+    if (shape->is_array()) {
+      tensor.shape.emplace();
+      for (const Json& json_dim : *shape) {
+        Dim dim;
+        if (json_dim.is_number_integer() && json_dim.get<int64_t>() >= 0) {
+          dim.value = json_dim.get<int64_t>();
+        } else if (json_dim.is_string()) {
+          dim.symbol = json_dim.get<std::string>();
+        } else if (!json_dim.is_null()) {
+          return Broken(Where(where + ".shape"), "must hold whole numbers >= 0, symbols and null only");
+        }
+        tensor.shape->push_back(std::move(dim));
+      }
+    }
+    if (kind == Kind::kPartInput) {
+      GOMAI_ASSIGN_OR_RETURN(tensor.from, Text(json, "from", where));
+    }
+    if (kind == Kind::kPartOutput) {
+      GOMAI_ASSIGN_OR_RETURN(tensor.to, Texts(json, "to", where));
+      GOMAI_ASSIGN_OR_RETURN(const Json* const output, Member(json, "model_output", where, Json::value_t::boolean));
+      tensor.model_output = output->get<bool>();
+    }
+    return tensor;
+  }
+
+  absl::StatusOr<ManifestPart> Part(const Json& json, const std::string& where) const {
+    if (!json.is_object()) {
+      return Broken(Where(where), "must be an object");
+    }
+    ManifestPart part;
+    GOMAI_ASSIGN_OR_RETURN(part.name, Text(json, "name", where));
+    if (!IsPartFileStem(part.name) || part.name == "input") {
+      return Broken(Where(where + ".name"), fmt::format("'{}' can't be a part's name", part.name));
+    }
+    GOMAI_ASSIGN_OR_RETURN(part.file, Text(json, "file", where));
+    if (!StaysInFolder(part.file)) {
+      return Broken(Where(where + ".file"), fmt::format("'{}' leads out of the manifest's folder", part.file));
+    }
+    GOMAI_ASSIGN_OR_RETURN(part.digest, Text(json, "digest", where));
+    if (json.contains("file_digest")) {
+      GOMAI_ASSIGN_OR_RETURN(part.file_digest, Text(json, "file_digest", where));
+    }
+    GOMAI_ASSIGN_OR_RETURN(part.device, Text(json, "device", where));
+    GOMAI_ASSIGN_OR_RETURN(part.inputs, Tensors(json, "inputs", where, Kind::kPartInput));
+    GOMAI_ASSIGN_OR_RETURN(part.outputs, Tensors(json, "outputs", where, Kind::kPartOutput));
+    return part;
+  }
+
+  // Runs come with their length; what they add up to is bounded, since each run is some bytes of text only.
+  absl::StatusOr<std::vector<std::string>> NodeOrder(const Json& json) const {
+    std::vector<std::string> order;
+    if (!json.contains("node_order")) {
+      return order;
+    }
+    constexpr uint64_t kMost = 100'000'000;
+    GOMAI_ASSIGN_OR_RETURN(const Json* const runs, Member(json, "node_order", "", Json::value_t::array));
+    for (const Json& run : *runs) {
+      if (!run.is_array() || run.size() != 2 || !run[0].is_string() || !run[1].is_number_unsigned() ||
+          run[1].get<uint64_t>() > kMost - order.size()) {
+        return Broken(Where("node_order"), "must hold runs [\"part\", count]");
+      }
+      order.insert(order.end(), run[1].get<uint64_t>(), run[0].get<std::string>());
+    }
+    return order;
+  }
+
+  absl::Status CheckWiring(const Manifest& manifest) const {
+    std::map<std::string, std::set<std::string>> made;  // by part
+    std::set<std::string> files;
+    for (const ManifestTensor& input : manifest.inputs) {
+      made["input"].insert(input.name);
+    }
+    std::set<std::string> model_outputs;
+    for (const ManifestPart& part : manifest.parts) {
+      if (made.contains(part.name)) {
+        return Broken(Where("parts"), fmt::format("name '{}' twice", part.name));
+      }
+      if (!files.insert(part.file).second) {
+        return Broken(Where("parts"), fmt::format("name the file '{}' twice", part.file));
+      }
+      for (const ManifestTensor& input : part.inputs) {
+        const auto producer = made.find(input.from);
+        if (producer == made.end()) {
+          return Broken(Where(fmt::format("part '{}'", part.name)),
+                        fmt::format("reads '{}' from '{}', which is no earlier part", input.name, input.from));
+        }
+        const std::string name = input.from == "input" ? ModelName(manifest, input.name) : input.name;
+        if (!producer->second.contains(name)) {
+          return Broken(Where(fmt::format("part '{}'", part.name)),
+                        fmt::format("reads '{}' from '{}', which doesn't give it", input.name, input.from));
+        }
+      }
+      std::set<std::string>& outputs = made[part.name];
+      for (const ManifestTensor& output : part.outputs) {
+        outputs.insert(output.name);
+        if (output.model_output) {
+          model_outputs.insert(ModelName(manifest, output.name));
+        }
+      }
+    }
+    for (const std::string& output : manifest.outputs) {
+      if (!model_outputs.contains(output)) {
+        return Broken(Where("outputs"), fmt::format("name '{}', which no part gives", output));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  std::string origin_;
+};
+
+}  // namespace
+
+std::string ModelName(const Manifest& manifest, const std::string& name) {
+  const bool own = std::any_of(manifest.inputs.begin(), manifest.inputs.end(),
+                               [&](const ManifestTensor& input) { return input.name == name; }) ||
+                   std::find(manifest.outputs.begin(), manifest.outputs.end(), name) != manifest.outputs.end();
+  const auto alias = manifest.aliases.find(name);
+  return own || !manifest.aliased || alias == manifest.aliases.end() ? name : alias->second;
+}
+
+absl::StatusOr<Manifest> ParseManifest(std::string_view json, const std::string& origin) {
+  const Json parsed = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (parsed.is_discarded()) {
+    return InvalidArgument("'{}' is not JSON; it is cut short or damaged", origin);
+  }
+  return Reader(origin).Read(parsed);
+}
+
+absl::StatusOr<Manifest> ReadManifest(const std::filesystem::path& file) {
+  GOMAI_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(file));
+  return ParseManifest(text, file.string());
+}
+
+std::string PrintManifest(const Manifest& manifest) {
+  std::string out = fmt::format("{{\n  \"gomai_manifest\": {},\n", kVersion);
+  out += fmt::format("  \"source\": {},\n",
+                     OneLine(Json({{"file", manifest.source_file}, {"digest", manifest.source_digest}})));
+  std::vector<std::string> lines;
+  for (const ManifestTensor& input : manifest.inputs) {
+    lines.push_back(OneLine(TensorJson(input)));
+  }
+  out += "  \"inputs\": ";
+  PrintLines(lines, '[', ']', "  ", out);
+  out += fmt::format(",\n  \"outputs\": {},\n  \"parts\": [\n", OneLine(Json(manifest.outputs)));
+  for (size_t i = 0; i < manifest.parts.size(); ++i) {
+    PrintPart(manifest.parts[i], out);
+    out += i + 1 < manifest.parts.size() ? ",\n" : "\n";
+  }
+  out += "  ],\n  \"aliases\": ";
+  lines.clear();
+  for (const auto& [friendly, tensor] : manifest.aliases) {
+    lines.push_back(fmt::format("{}: {}", OneLine(Json(friendly)), OneLine(Json(tensor))));
+  }
+  PrintLines(lines, '{', '}', "  ", out);
+  out += fmt::format(",\n  \"aliased\": {},\n  \"node_order\": ", manifest.aliased);
+  PrintNodeOrder(manifest.node_order, out);
+  return out + "\n}\n";
+}
+
+bool LooksLikeManifest(const std::filesystem::path& file) {
+  // A model's first byte is a protobuf tag, never a brace; so a large model isn't read here.
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(file, error)) {
+    return false;
+  }
+  const auto mapped = MappedFile::Open(file);
+  if (!mapped.ok()) {
+    return false;
+  }
+  const std::span<const uint8_t> bytes = (*mapped)->bytes();
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const size_t brace = text.substr(0, 1024).find_first_not_of(" \t\r\n");
+  return brace != std::string_view::npos && text[brace] == '{' &&
+         text.substr(0, 1 << 20).find("\"gomai_manifest\"") != std::string_view::npos;
+}
+
+}  // namespace gomai

@@ -1,0 +1,121 @@
+// A model or a chain, and timed runs; see runner.h. The time that dumping takes is not counted: a part's time is its
+// session's alone, and it is taken off the whole run's.
+#include "lib/split/runner.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "lib/runtime/npy.h"
+
+namespace gomai {
+
+absl::StatusOr<std::unique_ptr<Runner>> Runner::Open(const std::filesystem::path& path, Backend& backend,
+                                                     const ChainOptions& options) {
+  std::unique_ptr<Runner> runner(new Runner);
+  std::error_code error;
+  std::filesystem::path file = path;
+  if (std::filesystem::is_directory(path, error)) {
+    file = path / "manifest.json";
+    if (!std::filesystem::exists(file, error)) {
+      return NotFound("the folder '{}' has no manifest.json; give a model, a manifest or the folder of a split",
+                      path.string());
+    }
+  }
+  if (LooksLikeManifest(file)) {
+    GOMAI_ASSIGN_OR_RETURN(runner->chain_, Chain::Open(file, backend, options));
+    return runner;
+  }
+  if (file.extension() == ".json") {
+    GOMAI_RETURN_IF_ERROR(ReadManifest(file).status());  // says why it isn't one
+  }
+  if (!options.replace.empty()) {
+    return InvalidArgument("'{}' is a model, not a manifest: it has no part to replace", path.string());
+  }
+  if (options.progress) {
+    options.progress(fmt::format("opening {}", file.filename().string()));
+  }
+  GOMAI_ASSIGN_OR_RETURN(runner->session_, backend.Open(file, options.session));
+  return runner;
+}
+
+const std::vector<ValueSpec>& Runner::inputs() const { return chain_ ? chain_->inputs() : session_->inputs(); }
+
+std::vector<std::string> Runner::output_names() const {
+  if (chain_) {
+    return chain_->manifest().outputs;
+  }
+  std::vector<std::string> names;
+  for (const ValueSpec& spec : session_->outputs()) {
+    names.push_back(spec.name);
+  }
+  return names;
+}
+
+std::vector<std::string> Runner::parts() const {
+  std::vector<std::string> names;
+  if (chain_) {
+    for (const ManifestPart& part : chain_->manifest().parts) {
+      names.push_back(part.name);
+    }
+  }
+  return names;
+}
+
+absl::StatusOr<NamedTensors> Runner::Run(const NamedTensors& feeds,
+                                         const std::function<absl::Status(const PartRun&)>& after_part) {
+  return chain_ ? chain_->Run(feeds, after_part) : session_->Run(feeds, {});
+}
+
+absl::StatusOr<RunReport> RunTimed(Runner& runner, const NamedTensors& feeds, const RunOptions& options) {
+  if (options.runs < 1 || options.warmup < 0) {
+    return InvalidArgument("{} runs after {} warm-ups make no sense; give at least one run", options.runs,
+                           options.warmup);
+  }
+  if (!options.dump_parts.empty() && runner.parts().empty()) {
+    return InvalidArgument("a model has no parts to dump; give the manifest.json of a split");
+  }
+  RunReport report;
+  for (const std::string& part : runner.parts()) {
+    report.parts.emplace_back(part, std::vector<double>());
+  }
+  for (int i = 0; i < options.warmup + options.runs; ++i) {
+    if (options.progress) {
+      options.progress(i < options.warmup ? fmt::format("warm-up {} of {}", i + 1, options.warmup)
+                                          : fmt::format("run {} of {}", i - options.warmup + 1, options.runs));
+    }
+    const bool counted = i >= options.warmup;
+    size_t part = 0;
+    double dumping = 0;
+    const auto start = std::chrono::steady_clock::now();
+    const auto since = [](std::chrono::steady_clock::time_point from) {
+      return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+    };
+    GOMAI_ASSIGN_OR_RETURN(report.outputs, runner.Run(feeds, [&](const PartRun& run) -> absl::Status {
+      if (counted) {
+        report.parts[part].second.push_back(run.seconds);
+      }
+      ++part;
+      if (i == 0 && !options.dump_parts.empty()) {
+        const auto before = std::chrono::steady_clock::now();
+        GOMAI_RETURN_IF_ERROR(WriteTensors(options.dump_parts / run.part, run.inputs));
+        GOMAI_RETURN_IF_ERROR(WriteTensors(options.dump_parts / run.part, run.outputs));
+        dumping += since(before);
+      }
+      return absl::OkStatus();
+    }));
+    if (counted) {
+      report.seconds.push_back(since(start) - dumping);
+    }
+  }
+  return report;
+}
+
+double Minimum(const std::vector<double>& values) { return *std::min_element(values.begin(), values.end()); }
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+}  // namespace gomai
