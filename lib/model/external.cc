@@ -1,6 +1,8 @@
 // External data: what its entries say and whether its location stays inside the model's folder; see tensor.h. Symlinks
-// are followed before the check, so that what is opened later is what was judged.
+// are followed before the check, and the path without them is what is opened.
+#include <algorithm>
 #include <filesystem>
+#include <vector>
 
 #include "lib/base/text.h"
 #include "lib/model/tensor.h"
@@ -52,7 +54,43 @@ absl::Status Escapes(std::string_view location, std::string_view how) {
       location, how);
 }
 
-// The path with all symlinks followed, existing or not.
+// `base` (free of symlinks) with `relative` after it and all symlinks followed, whether or not something is there: the
+// standard library's weakly_canonical stops at a symlink that dangles. nullopt: symlinks in a circle.
+std::optional<fs::path> Follow(const fs::path& base, const fs::path& relative) {
+  constexpr int kMaxLinks = 40;  // as Linux
+  fs::path path = base;
+  std::vector<fs::path> ahead(relative.begin(), relative.end());
+  std::reverse(ahead.begin(), ahead.end());
+  for (int links = 0; !ahead.empty();) {
+    const fs::path part = ahead.back();
+    ahead.pop_back();
+    if (part.empty() || part == ".") {
+      continue;
+    }
+    if (part == "..") {
+      path = path.parent_path();
+      continue;
+    }
+    std::error_code error;
+    const fs::path next = path / part;
+    const fs::path target = fs::read_symlink(next, error);
+    if (error) {  // not a symlink
+      path = next;
+      continue;
+    }
+    if (++links > kMaxLinks) {
+      return std::nullopt;
+    }
+    if (target.is_absolute()) {
+      path = target.root_path();
+    }
+    const fs::path tail = target.relative_path();
+    const std::vector<fs::path> parts(tail.begin(), tail.end());
+    ahead.insert(ahead.end(), parts.rbegin(), parts.rend());
+  }
+  return path;
+}
+
 absl::StatusOr<fs::path> Resolve(const fs::path& folder, const std::string& location) {
   if (location.empty()) {
     return InvalidArgument("an external data location is empty; it has to name a file in the model's folder");
@@ -70,20 +108,19 @@ absl::StatusOr<fs::path> Resolve(const fs::path& folder, const std::string& loca
     }
   }
   std::error_code error;
-  const fs::path base = fs::weakly_canonical(folder.empty() ? fs::path(".") : folder, error);
-  if (error) {
-    return Internal("can't resolve the folder '{}': {}", folder.string(), error.message());
+  const fs::path absolute = fs::absolute(folder.empty() ? fs::path(".") : folder, error);
+  const std::optional<fs::path> base = error ? std::nullopt : Follow(absolute.root_path(), absolute.relative_path());
+  if (!base) {
+    return Internal("can't resolve the folder '{}'", folder.string());
   }
-  // weakly_canonical of a relative path that doesn't exist stays relative.
-  const fs::path absolute_base = base.is_absolute() ? base : fs::absolute(base, error).lexically_normal();
-  const fs::path resolved = fs::weakly_canonical(absolute_base / relative, error);
-  if (error) {
-    return Escapes(location, fmt::format("can't be followed ({})", error.message()));
+  const std::optional<fs::path> resolved = Follow(*base, relative);
+  if (!resolved) {
+    return Escapes(location, "goes through symlinks that form a circle");
   }
-  if (!Contains(absolute_base, resolved)) {
+  if (!Contains(*base, *resolved)) {
     return Escapes(location, "is a symlink that leads out of the model's folder");
   }
-  return resolved;
+  return *resolved;
 }
 
 }  // namespace
