@@ -47,6 +47,19 @@ absl::Status WriteAll(int descriptor, const char* data, size_t size, const std::
   return absl::OkStatus();
 }
 
+// Beside "x.onnx" ".x.onnx.gomai-part"; a name near the limit of 255 bytes is cut, with a checksum to keep it apart.
+std::string TemporaryName(const std::string& name) {
+  constexpr size_t kLongest = 240;
+  if (name.size() <= kLongest) {
+    return "." + name + ".gomai-part";
+  }
+  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (const char c : name) {
+    hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  }
+  return fmt::format(".{}.{:016x}.gomai-part", name.substr(0, kLongest - 20), hash);
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::filesystem::path& path) {
@@ -148,26 +161,40 @@ absl::StatusOr<OutputFile> OutputFile::Create(const std::filesystem::path& targe
   file.target_ = target;
   if (target == "-") {
     file.descriptor_ = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    if (file.descriptor_ < 0) {
-      return SystemError("can't write", "stdout", errno);
-    }
-    return file;
+    return file.descriptor_ < 0 ? SystemError("can't write", "stdout", errno)
+                                : absl::StatusOr<OutputFile>(std::move(file));
   }
-  if (std::error_code error; std::filesystem::is_directory(target, error)) {
+  struct stat info {};
+  const bool exists = ::stat(target.c_str(), &info) == 0;
+  if (exists && S_ISDIR(info.st_mode)) {
     return InvalidArgument("can't write '{}': it is a folder; name a file in it", target.string());
   }
-  file.temporary_ = target.parent_path() / ("." + target.filename().string() + ".gomai-part");
+  if (exists && !S_ISREG(info.st_mode)) {
+    // Renaming over /dev/null would take it away from everybody.
+    file.descriptor_ = ::open(target.c_str(), O_WRONLY | O_CLOEXEC);
+    return file.descriptor_ < 0 ? SystemError("can't write", target, errno)
+                                : absl::StatusOr<OutputFile>(std::move(file));
+  }
+  std::error_code error;
+  const std::filesystem::path followed =
+      exists && std::filesystem::is_symlink(target, error) ? std::filesystem::canonical(target, error) : target;
+  file.renamed_to_ = error ? target : followed;
+  file.temporary_ = file.renamed_to_.parent_path() / TemporaryName(file.renamed_to_.filename().string());
   // Unlink first: a planted symlink of that name must not lead elsewhere, and O_EXCL refuses one planted since.
   ::unlink(file.temporary_.c_str());
   file.descriptor_ = ::open(file.temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (file.descriptor_ < 0) {
     return SystemError("can't write", target, errno);
   }
+  if (exists) {
+    ::fchmod(file.descriptor_, info.st_mode & 07777);  // a private file stays private
+  }
   return file;
 }
 
 OutputFile::OutputFile(OutputFile&& other) noexcept
     : target_(std::move(other.target_)),
+      renamed_to_(std::move(other.renamed_to_)),
       temporary_(std::move(other.temporary_)),
       descriptor_(other.descriptor_),
       written_(other.written_) {
@@ -228,7 +255,7 @@ absl::Status OutputFile::PadTo(uint64_t alignment) {
 absl::Status OutputFile::Commit() {
   const int descriptor = std::exchange(descriptor_, -1);
   // Some file systems report a full disk only now.
-  if (::close(descriptor) != 0 || (!temporary_.empty() && ::rename(temporary_.c_str(), target_.c_str()) != 0)) {
+  if (::close(descriptor) != 0 || (!temporary_.empty() && ::rename(temporary_.c_str(), renamed_to_.c_str()) != 0)) {
     const int error = errno;
     Discard();
     return SystemError("can't write", target_, error);

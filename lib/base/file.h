@@ -50,7 +50,7 @@ class MappedFile {
 // Without Commit() (an error, a crash caught by the destructor) it is removed and the target stays what it was.
 class OutputFile {
  public:
-  // "-" is stdout: written at once, without a temporary file.
+  // A symlink stays one: what it leads to is replaced. "-" is stdout; it, a pipe or a device is written at once.
   static absl::StatusOr<OutputFile> Create(const std::filesystem::path& target);
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&&) = delete;
@@ -69,7 +69,8 @@ class OutputFile {
   OutputFile() = default;
   void Discard();  // the temporary file
   std::filesystem::path target_;
-  std::filesystem::path temporary_;
+  std::filesystem::path renamed_to_;  // target_ with symlinks followed
+  std::filesystem::path temporary_;   // empty: written at once
   int descriptor_ = -1;
   uint64_t written_ = 0;
 };
