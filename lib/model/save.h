@@ -8,10 +8,9 @@
 //   keep       inline stays inline, external stays external; into another folder each data file referred to is copied
 //              beside the output, unchanged (a different file of that name there: kInvalidArgument)
 //   inline     everything inline; kResourceExhausted past 2 GiB, naming --weights=external
-//   external   payloads >= 1 KiB go to OUT.onnx.data, 64-byte aligned; a file of that name that a source or another
-//   output
-//              uses is never replaced: the next free name is taken and the old file, if this save made it unused,
-//              removed last
+//   external   payloads >= 1 KiB go to OUT.onnx.data, 64-byte aligned. A data file of that name that an input or the
+//              model at the target uses is never replaced: if it holds just the bytes wanted it is taken as it is, else
+//              the next free name (OUT.onnx.1.data) is, and the old file, if this save made it unused, removed last
 //   shared     like external, but one data file for all outputs of the command: `shared_data_name` in their folder
 //   reference  outputs refer to the input's own bytes; needs outputs in the input's folder, else kInvalidArgument
 //              naming -o and shared
