@@ -24,6 +24,7 @@ struct Arguments {
   std::vector<std::string> shapes;
   RunOptions run;
   std::string dump_parts;
+  std::string optimization = "off";
   RuntimeFlags runtime;
 };
 
@@ -39,11 +40,7 @@ absl::StatusOr<NamedTensors> Feeds(const Arguments& arguments, const Runner& run
   if (!seed) {
     return InvalidArgument("--random={} is no seed; give a whole number", arguments.random);
   }
-  std::map<std::string, std::vector<int64_t>> shapes;
-  for (const std::string& text : arguments.shapes) {
-    GOMAI_ASSIGN_OR_RETURN(auto shape, ParseInputShape(text));
-    shapes.insert_or_assign(std::move(shape.first), std::move(shape.second));
-  }
+  GOMAI_ASSIGN_OR_RETURN(const auto shapes, ParseInputShapes(arguments.shapes));
   absl::StatusOr<NamedTensors> made = RandomInputs(runner.inputs(), static_cast<uint64_t>(*seed), shapes, feeds);
   if (!made.ok()) {
     return MakeStatus(made.status().code(), fmt::format("{} (--input-shape NAME:1x3x4)", Message(made.status())));
@@ -81,28 +78,24 @@ std::string TimeTable(const RunReport& report) {
 }
 
 nlohmann::ordered_json Document(const Backend& backend, const Runner& runner, const RunReport& report) {
-  nlohmann::ordered_json document = {{"runtime", backend.Describe()}, {"outputs", nlohmann::ordered_json::array()}};
+  using Json = nlohmann::ordered_json;
+  Json outputs = Json::array();
   for (const std::string& name : runner.output_names()) {
     const HostTensor& tensor = report.outputs.at(name);
     const TensorRange range = RangeOf(tensor);
-    document["outputs"].push_back({{"name", name},
-                                   {"dtype", DtypeName(tensor.dtype())},
-                                   {"shape", tensor.shape()},
-                                   {"min", range.min},
-                                   {"max", range.max},
-                                   {"nan", range.nan},
-                                   {"infinite", range.infinite}});
+    outputs.push_back({{"name", name}, {"dtype", DtypeName(tensor.dtype())}, {"shape", tensor.shape()}});
+    outputs.back().update({{"min", range.min}, {"max", range.max}, {"nan", range.nan}, {"infinite", range.infinite}});
   }
-  document["seconds"] = report.seconds;
-  document["parts"] = nlohmann::ordered_json::array();
+  Json parts = Json::array();
   for (const auto& [part, seconds] : report.parts) {
-    document["parts"].push_back({{"name", part}, {"seconds", seconds}});
+    parts.push_back({{"name", part}, {"seconds", seconds}});
   }
-  return document;
+  return {{"runtime", backend.Describe()}, {"outputs", outputs}, {"seconds", report.seconds}, {"parts", parts}};
 }
 
 absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
   arguments.runtime.runtime.diagnostics = tool.diagnostics();
+  GOMAI_ASSIGN_OR_RETURN(arguments.runtime.session.optimization, ParseOptimization(arguments.optimization));
   GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend, LoadOnnxRuntime(arguments.runtime.runtime));
   ChainOptions options;
   options.session = arguments.runtime.session;
@@ -113,7 +106,11 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
   arguments.run.progress = options.progress;
   GOMAI_ASSIGN_OR_RETURN(const RunReport report, RunTimed(*runner, feeds, arguments.run));
   if (!arguments.folder.empty()) {
-    GOMAI_RETURN_IF_ERROR(WriteTensors(arguments.folder, report.outputs));
+    std::vector<std::filesystem::path> inputs;
+    for (const std::string& input : arguments.inputs) {
+      inputs.emplace_back(input.substr(input.find('=') + 1));
+    }
+    GOMAI_RETURN_IF_ERROR(WriteTensors(arguments.folder, report.outputs, inputs));
   }
   if (tool.json()) {
     tool.document() = Document(*backend, *runner, report);
@@ -148,13 +145,7 @@ int main(int argc, char** argv) {
       ->type_name("DIR");
   app.add_option("--runs", arguments.run.runs, "counted runs (default: 1)")->type_name("N");
   app.add_option("--warmup", arguments.run.warmup, "runs before them that don't count (default: 0)")->type_name("N");
-  const std::map<std::string, gomai::Optimization> levels = {{"off", gomai::Optimization::kDisabled},
-                                                             {"basic", gomai::Optimization::kBasic},
-                                                             {"extended", gomai::Optimization::kExtended},
-                                                             {"all", gomai::Optimization::kAll}};
-  app.add_option("--optimization", arguments.runtime.session.optimization,
-                 "off (default: the reference), basic, extended or all")
-      ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case))
+  app.add_option("--optimization", arguments.optimization, "off (default: the reference), basic, extended or all")
       ->type_name("LEVEL");
   gomai::AddRuntimeFlags(app, &arguments.runtime);
   return tool.Main(argc, argv, [&] { return gomai::Run(tool, arguments); });

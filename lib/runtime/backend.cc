@@ -42,6 +42,29 @@ std::string Suggest(std::string_view name, const std::vector<ValueSpec>& inputs)
                      shown < names.size() ? fmt::format(" and {} more", names.size() - shown) : "");
 }
 
+absl::StatusOr<std::pair<std::string, std::vector<int64_t>>> ParseInputShape(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) {
+    return InvalidArgument("'{}' is no input with its shape; write it as image:1x3x4 or image:[1,3,4]", text);
+  }
+  std::string_view dims = std::string_view(text).substr(colon + 1);
+  char separator = 'x';
+  if (dims.size() >= 2 && dims.front() == '[' && dims.back() == ']') {
+    dims = dims.substr(1, dims.size() - 2);
+    separator = ',';
+  }
+  std::vector<int64_t> shape;
+  for (const std::string& dim : SplitList(dims, separator)) {
+    const std::optional<int64_t> value = ParseInt64(Trim(dim));
+    if (!value || *value < 0) {
+      return InvalidArgument("'{}' has the dimension '{}'; whole numbers >= 0 are wanted, as in image:1x3x4", text,
+                             dim);
+    }
+    shape.push_back(*value);
+  }
+  return std::pair(text.substr(0, colon), std::move(shape));
+}
+
 }  // namespace
 
 std::string DescribeSpec(const ValueSpec& spec) {
@@ -87,27 +110,28 @@ absl::Status CheckFeeds(const std::vector<ValueSpec>& inputs, const NamedTensors
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::pair<std::string, std::vector<int64_t>>> ParseInputShape(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) {
-    return InvalidArgument("'{}' is no input with its shape; write it as image:1x3x4 or image:[1,3,4]", text);
-  }
-  std::string_view dims = std::string_view(text).substr(colon + 1);
-  char separator = 'x';
-  if (dims.size() >= 2 && dims.front() == '[' && dims.back() == ']') {
-    dims = dims.substr(1, dims.size() - 2);
-    separator = ',';
-  }
-  std::vector<int64_t> shape;
-  for (const std::string& dim : SplitList(dims, separator)) {
-    const std::optional<int64_t> value = ParseInt64(Trim(dim));
-    if (!value || *value < 0) {
-      return InvalidArgument("'{}' has the dimension '{}'; whole numbers >= 0 are wanted, as in image:1x3x4", text,
-                             dim);
+absl::StatusOr<Optimization> ParseOptimization(std::string_view text) {
+  constexpr std::pair<std::string_view, Optimization> kLevels[] = {{"off", Optimization::kDisabled},
+                                                                   {"basic", Optimization::kBasic},
+                                                                   {"extended", Optimization::kExtended},
+                                                                   {"all", Optimization::kAll}};
+  for (const auto& [name, level] : kLevels) {
+    if (name == text) {
+      return level;
     }
-    shape.push_back(*value);
   }
-  return std::pair(text.substr(0, colon), std::move(shape));
+  return InvalidArgument("'{}' is no level of optimisation; give off, basic, extended or all", text);
+}
+
+absl::StatusOr<std::map<std::string, std::vector<int64_t>>> ParseInputShapes(const std::vector<std::string>& texts) {
+  std::map<std::string, std::vector<int64_t>> shapes;
+  for (const std::string& text : texts) {
+    GOMAI_ASSIGN_OR_RETURN(auto shape, ParseInputShape(text));
+    if (!shapes.insert(shape).second) {
+      return InvalidArgument("two shapes are given for the input '{}'", shape.first);
+    }
+  }
+  return shapes;
 }
 
 }  // namespace gomai

@@ -25,6 +25,9 @@ namespace gomai {
 
 enum class Optimization { kDisabled, kBasic, kExtended, kAll };
 
+// "off", "basic", "extended", "all"; kInvalidArgument naming these otherwise.
+absl::StatusOr<Optimization> ParseOptimization(std::string_view text);
+
 struct SessionOptions {
   std::string ep = "cpu";  // execution provider
   std::vector<std::pair<std::string, std::string>> ep_options;
@@ -84,7 +87,8 @@ absl::StatusOr<NamedTensors> RandomInputs(const std::vector<ValueSpec>& inputs, 
                                           const std::map<std::string, std::vector<int64_t>>& shapes,
                                           const NamedTensors& given);
 
-// "image:1x3x4" or "image:[1,3,4]", split at the last colon; "x:" and "x:[]" are scalars. kInvalidArgument.
-absl::StatusOr<std::pair<std::string, std::vector<int64_t>>> ParseInputShape(const std::string& text);
+// "image:1x3x4" or "image:[1,3,4]", split at the last colon; "x:" and "x:[]" are scalars. kInvalidArgument, also for an
+// input that is named twice.
+absl::StatusOr<std::map<std::string, std::vector<int64_t>>> ParseInputShapes(const std::vector<std::string>& texts);
 
 }  // namespace gomai

@@ -325,15 +325,24 @@ absl::Status WriteNpy(const std::filesystem::path& path, const HostTensor& tenso
   return file.Commit();
 }
 
-absl::Status WriteTensors(const std::filesystem::path& folder, const NamedTensors& tensors) {
+absl::Status WriteTensors(const std::filesystem::path& folder, const NamedTensors& tensors,
+                          const std::vector<std::filesystem::path>& inputs) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) {
-    return MakeStatus(absl::StatusCode::kInternal,
-                      fmt::format("can't make the folder '{}': {}", folder.string(), error.message()));
+    return InvalidArgument("can't make the folder '{}': {}; name another", folder.string(), error.message());
+  }
+  const auto target = [&](const std::string& name) { return folder / (FileStemForTensor(name) + ".npy"); };
+  for (const auto& [name, tensor] : tensors) {
+    for (const std::filesystem::path& input : inputs) {
+      if (std::filesystem::equivalent(target(name), input, error)) {
+        return InvalidArgument("'{}' is an input and would be overwritten by the output '{}'; write to another folder",
+                               input.string(), name);
+      }
+    }
   }
   for (const auto& [name, tensor] : tensors) {
-    const absl::Status status = WriteNpy(folder / (FileStemForTensor(name) + ".npy"), tensor);
+    const absl::Status status = WriteNpy(target(name), tensor);
     if (!status.ok()) {
       return Annotate(status, fmt::format("tensor '{}'", name));
     }

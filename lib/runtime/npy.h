@@ -29,7 +29,9 @@ absl::StatusOr<std::vector<std::string>> ListNpz(const std::filesystem::path& pa
 
 absl::Status WriteNpy(const std::filesystem::path& path, const HostTensor& tensor);
 // Each tensor as FOLDER/<FileStemForTensor(name)>.npy; the folder is made if need be. Each file is whole or not there.
-absl::Status WriteTensors(const std::filesystem::path& folder, const NamedTensors& tensors);
+// kInvalidArgument, and nothing is written, if one of them would overwrite a file of `inputs`.
+absl::Status WriteTensors(const std::filesystem::path& folder, const NamedTensors& tensors,
+                          const std::vector<std::filesystem::path>& inputs = {});
 
 // A tensor's name as a file stem: bytes outside [A-Za-z0-9._-] as %XX, so that names never collide.
 std::string FileStemForTensor(std::string_view name);
