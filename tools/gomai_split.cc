@@ -1,14 +1,13 @@
 // gomai-split: cut a model into parts by a plan.
-#include <set>
 
 #include "lib/base/text.h"
 #include "lib/graph/verify.h"
-#include "lib/model/dtype.h"
 #include "lib/pass/pipeline.h"
 #include "lib/split/plan_args.h"
 #include "lib/split/presets.h"
 #include "lib/split/split.h"
 #include "lib/split/survey.h"
+#include "tools/common/split_report.h"
 #include "tools/common/tool.h"
 
 namespace gomai {
@@ -34,33 +33,6 @@ struct Arguments {
   std::string digest = "skeleton";
   WriteSplitOptions write;
 };
-
-std::string PlanTable(const std::vector<PartSurvey>& parts) {
-  std::vector<std::vector<std::string>> rows;
-  for (const PartSurvey& part : parts) {
-    rows.push_back({part.name, part.device, fmt::format("{}", part.nodes), FormatBytes(part.weight_bytes),
-                    part.macs.Text(false), part.bytes_in.Text(true), part.bytes_out.Text(true),
-                    part.plain_cnn ? "yes" : "no: " + part.not_plain,
-                    part.dynamic.empty() ? "-" : fmt::format("{}", fmt::join(part.dynamic, ", "))});
-  }
-  return Table({"part", "device", "nodes", "weights", "MACs", "in/call", "out/call", "plain CNN", "dynamic because of"},
-               rows, {false, false, true, true, true, true, true, false, false});
-}
-
-nlohmann::ordered_json SurveyJson(const std::vector<PartSurvey>& parts) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::array();
-  for (const PartSurvey& part : parts) {
-    json.push_back({{"name", part.name},
-                    {"device", part.device},
-                    {"nodes", part.nodes},
-                    {"weight_bytes", part.weight_bytes},
-                    {"macs", part.macs.Text(false)},
-                    {"plain_cnn", part.plain_cnn},
-                    {"not_plain", part.not_plain},
-                    {"dynamic", part.dynamic}});
-  }
-  return json;
-}
 
 absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
   if (arguments.folder.empty() && !arguments.print_plan) {
@@ -94,9 +66,9 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
     tool.PrintDocument(PrintPlan(*plan));
     return 0;
   }
-  const std::vector<PartSurvey> survey = SurveySplit(split, model, index, shapes);
-  tool.Print(PlanTable(survey));
+  const std::vector<PartSurvey> survey = SurveySplit(split, index, shapes);
   if (arguments.print_plan) {
+    tool.Print(PlanTable(survey));
     return 0;
   }
   arguments.write.folder = arguments.folder;
@@ -104,6 +76,7 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
   tool.Progress("writing the parts");
   GOMAI_ASSIGN_OR_RETURN(const WriteSplitReport report, WriteSplit(split, model, index, arguments.write, diagnostics));
   const std::string manifest = (std::filesystem::path(arguments.folder) / "manifest.json").string();
+  tool.Print(PartTable(survey, report.manifest) + "\n");
   tool.Print(
       fmt::format("wrote {} parts and {} ({})\n", split.parts.size(), manifest, FormatBytes(report.bytes_written)));
   tool.document()["manifest"] = manifest;

@@ -51,12 +51,12 @@ enum class OptionType {
 };
 
 struct OptionSpec {
-  std::string name;
+  std::string name = {};
   OptionType type = OptionType::kString;
-  std::string default_value;  // as text; "" with required
+  std::string default_value = {};  // as text; "" with required
   bool required = false;
-  std::string help;
-  std::vector<std::string> choices;  // empty: any
+  std::string help = {};
+  std::vector<std::string> choices = {};  // empty: any
 };
 
 struct PassInfo;
@@ -106,13 +106,13 @@ class PassContext {
 };
 
 struct PassInfo {
-  std::string name;         // kebab-case, == file stem
-  std::string summary;      // one line, no full stop
-  std::string description;  // paragraphs: what, when, what it refuses
+  std::string name = {};         // kebab-case, == file stem
+  std::string summary = {};      // one line, no full stop
+  std::string description = {};  // paragraphs: what, when, what it refuses
   Effect effect = Effect::kBitExact;
   PassScopes scopes = PassScopes::kMain;
-  std::vector<OptionSpec> options;
-  std::vector<std::string> examples;  // pipeline texts
+  std::vector<OptionSpec> options = {};
+  std::vector<std::string> examples = {};  // pipeline texts
   // Edits through context.editor(); the runner commits. kFailedPrecondition: refuses to do what was named.
   absl::Status (*run)(PassContext& context) = nullptr;
 };

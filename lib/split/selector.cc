@@ -84,14 +84,6 @@ absl::StatusOr<std::vector<ValueId>> SelectScope(const Index& index, std::string
     reader = scope.substr(arrow + 2);
     scope = scope.substr(0, arrow);
   }
-  const ScopeNames names(index);
-  for (const std::string_view wanted : {scope, reader}) {
-    if (wanted != "*" && !names.Has(wanted)) {
-      const std::vector<std::string> near = names.Nearest(wanted);
-      return NotFound("the model has no scope '{}'{}; gomai-info --scopes lists them", wanted,
-                      near.empty() ? "" : fmt::format(" (nearest: {})", fmt::join(near, ", ")));
-    }
-  }
   std::vector<std::pair<NodeId, ValueId>> found;
   for (const NodeId id : index.scope(index.main_scope()).nodes) {
     const Index::Node& node = index.node(id);
@@ -117,6 +109,14 @@ absl::StatusOr<std::vector<ValueId>> SelectScope(const Index& index, std::string
     }
   }
   if (found.empty()) {
+    const ScopeNames names(index);
+    for (const std::string_view wanted : {scope, reader}) {
+      if (wanted != "*" && !names.Has(wanted)) {
+        const std::vector<std::string> near = names.Nearest(wanted);
+        return NotFound("the model has no scope '{}'{}; gomai-info --scopes lists them", wanted,
+                        near.empty() ? "" : fmt::format(" (nearest: {})", fmt::join(near, ", ")));
+      }
+    }
     return InvalidArgument("nothing leaves the scope '{}'{}", scope,
                            reader == "*" ? "" : fmt::format(" for '{}'", reader));
   }

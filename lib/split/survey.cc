@@ -54,10 +54,8 @@ struct Dims {
 
 class Surveyor {
  public:
-  Surveyor(const Split& split, const Model& model, const Index& index, const Shapes& shapes)
-      : split_(split), model_(model), index_(index), shapes_(shapes) {
-    FindOrigins();
-  }
+  Surveyor(const Split& split, const Index& index, const Shapes& shapes)
+      : split_(split), index_(index), shapes_(shapes) {}
 
   PartSurvey Survey(const SplitPart& part) const {
     PartSurvey survey;
@@ -65,7 +63,6 @@ class Surveyor {
     survey.device = part.device;
     survey.copied_constants = static_cast<int64_t>(part.constants.size());
     survey.plain_cnn = !part.nodes.empty();
-    std::set<std::string> origins;
     std::set<const onnx::TensorProto*> weights;
     for (const NodeId id : part.nodes) {
       survey.nodes += CountWithBodies(id);
@@ -83,13 +80,11 @@ class Surveyor {
     }
     for (const ValueId value : part.inputs) {
       AddBytes(value, survey.bytes_in);
-      AddOrigins(value, origins);
     }
     for (const ValueId value : part.outputs) {
       AddBytes(value, survey.bytes_out);
-      AddOrigins(value, origins);
     }
-    survey.dynamic.assign(origins.begin(), origins.end());
+    survey.dynamic = WhyDynamic(part);
     return survey;
   }
 
@@ -249,52 +244,44 @@ class Surveyor {
     return dims && std::none_of(dims->dims.begin(), dims->dims.end(), [](int64_t dim) { return dim < 0; });
   }
 
-  // Which inputs or operators make a value dynamic: those that make a dynamic value from static ones, or whose result's
-  // size is data by definition.
-  void FindOrigins() {
+  // What makes shapes in a part dynamic: what it is fed, and its own operators that make a dynamic value from static
+  // ones or whose result's size is data by definition.
+  std::vector<std::string> WhyDynamic(const SplitPart& part) const {
     static const std::set<std::string_view> kDataDependent = {
-        "NonMaxSuppression", "NonZero", "Unique", "Compress", "Loop", "If", "Scan", "Range", "TopK", "StringSplit"};
-    for (const NodeId id : index_.scope(index_.main_scope()).nodes) {
+        "NonMaxSuppression", "NonZero", "Unique", "Compress", "Loop", "If", "Scan", "Range", "StringSplit"};
+    std::vector<std::string> reasons;
+    std::vector<std::string> fed;
+    for (const ValueId input : part.inputs) {
+      if (!IsStatic(input)) {
+        fed.emplace_back(index_.value(input).name);
+      }
+    }
+    if (fed.size() == 1) {
+      reasons.push_back("input " + fed.front());
+    } else if (!fed.empty()) {
+      reasons.push_back(fmt::format("{} inputs", fed.size()));
+    }
+    std::map<std::string, int> own;
+    for (const NodeId id : part.nodes) {
       const Index::Node& node = index_.node(id);
-      bool dynamic = false;
-      for (const ValueId output : node.outputs) {
-        dynamic = dynamic || (output != kNone && !IsStatic(output));
-      }
-      if (!dynamic || index_.IsConstantNode(id)) {
-        continue;
-      }
-      std::set<std::string> origins;
-      if (!kDataDependent.contains(node.proto->op_type())) {
-        for (const ValueId input : node.inputs) {
-          if (input != kNone) {
-            AddOrigins(input, origins);
-          }
-        }
-      }
-      if (origins.empty()) {
-        origins.insert(node.proto->op_type());
-      }
-      for (const ValueId output : node.outputs) {
-        if (output != kNone && !IsStatic(output)) {
-          origins_[output] = origins;
-        }
+      const auto dynamic = [&](ValueId value) {
+        return value != kNone && !index_.IsConstant(value) && !IsStatic(value);
+      };
+      const bool makes = std::any_of(node.outputs.begin(), node.outputs.end(), dynamic);
+      const bool takes = std::any_of(node.inputs.begin(), node.inputs.end(), dynamic);
+      if (makes && (!takes || kDataDependent.contains(node.proto->op_type()))) {
+        ++own[node.proto->op_type()];
       }
     }
-  }
-
-  void AddOrigins(ValueId id, std::set<std::string>& origins) const {
-    if (const auto found = origins_.find(id); found != origins_.end()) {
-      origins.insert(found->second.begin(), found->second.end());
-    } else if (index_.value(id).producer == kNone && !index_.IsConstant(id) && !IsStatic(id)) {
-      origins.insert(fmt::format("input {}", index_.value(id).name));
+    for (const auto& [op, count] : own) {
+      reasons.push_back(count == 1 ? op : fmt::format("{} {}", count, op));
     }
+    return reasons;
   }
 
   const Split& split_;
-  const Model& model_;
   const Index& index_;
   const Shapes& shapes_;
-  std::map<ValueId, std::set<std::string>> origins_;
 };
 
 std::string CountText(int64_t value, bool bytes) {
@@ -327,8 +314,8 @@ std::string Amount::Text(bool bytes) const {
   return fmt::format("{}", fmt::join(terms, " + "));
 }
 
-std::vector<PartSurvey> SurveySplit(const Split& split, const Model& model, const Index& index, const Shapes& shapes) {
-  const Surveyor surveyor(split, model, index, shapes);
+std::vector<PartSurvey> SurveySplit(const Split& split, const Index& index, const Shapes& shapes) {
+  const Surveyor surveyor(split, index, shapes);
   std::vector<PartSurvey> surveys;
   for (const SplitPart& part : split.parts) {
     surveys.push_back(surveyor.Survey(part));

@@ -124,6 +124,8 @@ TEST_CASE("random plans cover every node once and their parts pass the checker a
   absl::StatusOr<NamedTensors> expected = (*whole)->Run(feeds, {});
   REQUIRE(expected.ok());
 
+  Tolerance bit_for_bit;
+  bit_for_bit.bits = true;
   int resolved = 0;
   int run = 0;
   for (uint32_t seed = 0; seed < 60; ++seed) {
@@ -175,7 +177,7 @@ TEST_CASE("random plans cover every node once and their parts pass the checker a
     REQUIRE(outputs->size() == expected->size());
     for (const auto& [name, tensor] : *expected) {
       CAPTURE(name);
-      CHECK(CompareTensors(outputs->at(name), tensor, {.bits = true}).equal);
+      CHECK(CompareTensors(outputs->at(name), tensor, bit_for_bit).equal);
     }
     ++run;
   }
