@@ -114,6 +114,14 @@ void Editor::EraseValueInfo(ScopeId scope, std::string name) {
   edits_->erased_infos.insert({scope, std::move(name)});
 }
 
+void Editor::EraseFunction(ScopeId function) {
+  if (!Has(index_.scopes(), function) || index_.scope(function).function == nullptr) {
+    edits_->misuse.push_back(fmt::format("EraseFunction: scope {} is no function", function));
+    return;
+  }
+  edits_->erased_functions.insert(function);
+}
+
 void Editor::AddGraphOutput(onnx::ValueInfoProto info) { edits_->added_outputs.push_back(std::move(info)); }
 
 onnx::ModelProto& Editor::MutableModel(std::string what) {

@@ -76,6 +76,8 @@ class Editor {
   onnx::TensorProto& MutableInitializer(ValueId value);  // a mutable copy that replaces it at Commit if it differs
   void AddInitializer(ScopeId scope, onnx::TensorProto tensor);
   void EraseValueInfo(ScopeId scope, std::string name);
+  // A local function, with all in it; refused at Commit while a node calls it.
+  void EraseFunction(ScopeId function);
   void AddGraphOutput(onnx::ValueInfoProto info);  // main graph, at the end
 
   // --- everything else (doc strings, metadata, functions): direct access, compared at Commit

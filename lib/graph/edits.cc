@@ -54,6 +54,7 @@ absl::Status EditApplier::Apply() {
     }
   }
   RewriteTraining();
+  EraseFunctions();
   GOMAI_RETURN_IF_ERROR(AddOutputs());
   AddValueLines();
   return absl::OkStatus();
@@ -80,6 +81,13 @@ absl::Status EditApplier::BindScopes() {
       node_lists_[at] = proto.mutable_node();
       original = &scope.function->node();
       identity = &proto;
+      if (edits_.erased_functions.contains(id)) {
+        gone_[at] = true;
+        for (const NodeId node : scope.nodes) {
+          erased_[static_cast<size_t>(node)] = true;
+        }
+        continue;
+      }
     } else if (scope.owner == kNone) {
       // An absent graph stays absent: nothing in it can be edited.
       graphs_[at] = work_.has_graph() || !edits_.added_initializers.empty() || !edits_.added_outputs.empty() ||
@@ -192,6 +200,9 @@ absl::Status EditApplier::CheckEditsReachable() const {
       const NodeId owner = before_.scope(at).owner;
       if (owner != kNone && IsErased(owner)) {
         return absl::OkStatus();  // went away with it, as asked
+      }
+      if (edits_.erased_functions.contains(at)) {
+        return absl::OkStatus();
       }
     }
     if (gone_[static_cast<size_t>(scope)]) {

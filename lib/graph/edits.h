@@ -33,6 +33,7 @@ struct Editor::Edits {
   std::map<ValueId, std::unique_ptr<onnx::TensorProto>> initializers;
   std::vector<std::pair<ScopeId, onnx::TensorProto>> added_initializers;
   std::set<std::pair<ScopeId, std::string>> erased_infos;
+  std::set<ScopeId> erased_functions;
   std::vector<onnx::ValueInfoProto> added_outputs;
   std::unique_ptr<onnx::ModelProto> direct;  // the working copy, once MutableModel was called
   std::vector<std::string> direct_notes;
@@ -46,11 +47,11 @@ struct Editor::Edits {
   bool HasEdits() const {
     return !erased_nodes.empty() || !inputs.empty() || !nodes.empty() || !insertions.empty() || !replacements.empty() ||
            !renames.empty() || !erased_initializers.empty() || !initializers.empty() || !added_initializers.empty() ||
-           !erased_infos.empty() || !added_outputs.empty();
+           !erased_infos.empty() || !added_outputs.empty() || !erased_functions.empty();
   }
 };
 
-enum LineKind { kNodeLine, kValueLine, kInitializerLine, kOutputLine, kInfoLine, kOrderLine };
+enum LineKind { kNodeLine, kValueLine, kInitializerLine, kOutputLine, kInfoLine, kOrderLine, kFunctionLine };
 
 // A line of a change set with its place, so that lines come in file order whatever made them.
 struct ChangeLine {
@@ -79,6 +80,7 @@ struct Applied {
   std::vector<NodeList*> node_lists;                            // by ScopeId of the snapshot; nullptr: gone
   std::set<std::string> new_names;                              // defined by an edit
   std::set<ValueId> replaced_outputs;                           // graph outputs that ReplaceUses was asked for
+  std::set<std::string> erased_functions;                       // by FunctionKey
 };
 
 // Applies edits to `work`, a copy of the proto that `before` indexes (or that copy with direct changes).
@@ -114,6 +116,7 @@ class EditApplier {
   void EditInitializers(ScopeId id);
   void EraseInfos(ScopeId id);
   void EraseAndInsertNodes(ScopeId id);
+  void EraseFunctions();
   absl::Status AddOutputs();
   bool IsGone(ValueId id) const;
   void AddValueLines();

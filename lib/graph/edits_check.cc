@@ -202,6 +202,26 @@ absl::Status CheckReplacedOutputs(const Index& before, const Index& after, const
   return absl::OkStatus();
 }
 
+// No node is left that calls an erased function. (Of two functions with one key the other may be left.)
+absl::Status CheckCalls(const Index& after, const Applied& applied) {
+  if (applied.erased_functions.empty()) {
+    return absl::OkStatus();
+  }
+  std::vector<std::string> callers;
+  for (NodeId id = 0; id < static_cast<NodeId>(after.nodes().size()); ++id) {
+    const onnx::NodeProto& node = *after.node(id).proto;
+    if (after.CalledFunction(node) == kNone &&
+        applied.erased_functions.contains(FunctionKey(node.domain(), node.op_type(), node.overload()))) {
+      callers.push_back(after.Describe(id));
+    }
+  }
+  if (!callers.empty()) {
+    return FailedPrecondition("the edit would erase functions that are still called, by {}; erase the calls too",
+                              Listed(callers));
+  }
+  return absl::OkStatus();
+}
+
 bool IsOrdered(const Index& index, ScopeId scope) {
   for (const NodeId id : index.scope(scope).nodes) {
     const Index::Node& node = index.node(id);
@@ -221,6 +241,7 @@ bool IsOrdered(const Index& index, ScopeId scope) {
 absl::Status CheckEdited(const Index& before, const Index& after, const Applied& applied) {
   GOMAI_RETURN_IF_ERROR(CheckNames(after, applied));
   GOMAI_RETURN_IF_ERROR(CheckUses(before, after));
+  GOMAI_RETURN_IF_ERROR(CheckCalls(after, applied));
   GOMAI_RETURN_IF_ERROR(CheckMeanings(before, after, applied));
   return CheckReplacedOutputs(before, after, applied);
 }

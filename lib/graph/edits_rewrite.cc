@@ -396,6 +396,29 @@ void EditApplier::EraseAndInsertNodes(ScopeId id) {
   }
 }
 
+// Last, since positions in the list are how functions are found until then.
+void EditApplier::EraseFunctions() {
+  if (edits_.erased_functions.empty()) {
+    return;
+  }
+  std::vector<int> kept;
+  int position = 0;
+  for (ScopeId id = 0; id < static_cast<ScopeId>(before_.scopes().size()); ++id) {
+    const onnx::FunctionProto* function = before_.scope(id).function;
+    if (function == nullptr) {
+      continue;
+    }
+    if (edits_.erased_functions.contains(id)) {
+      Note(id, kFunctionLine, position, fmt::format("erased {}", before_.ScopeName(id)));
+      applied_.erased_functions.insert(FunctionKey(function->domain(), function->name(), function->overload()));
+    } else {
+      kept.push_back(position);
+    }
+    ++position;
+  }
+  Reorder(*work_.mutable_functions(), kept);
+}
+
 #undef GOMAI_RENAME_FIELD
 
 absl::Status EditApplier::AddOutputs() {
