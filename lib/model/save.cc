@@ -3,6 +3,7 @@
 // isn't there), remove what nobody uses any more.
 #include "lib/model/save.h"
 
+#include <climits>
 #include <memory>
 
 #include "lib/model/files.h"
@@ -169,7 +170,8 @@ absl::StatusOr<SaveReport> SaveAll(const std::vector<SaveItem>& items, const Sav
   }
   for (Output& output : outputs) {
     const Model& model = *output.item->model;
-    if (output.placed.copy == nullptr && model.Unchanged()) {
+    // A file beyond protobuf's limit can be read here, but nowhere else: it isn't copied as it is.
+    if (output.placed.copy == nullptr && model.Unchanged() && model.file()->bytes().size() <= INT_MAX) {
       output.verbatim = true;
       continue;
     }

@@ -3,9 +3,9 @@
 // Reading and writing the values of a TensorProto, wherever they are stored.
 //
 // A tensor's values may be inline in raw_data or a typed field, in the model's mapping behind a marker, or in external
-// files. TensorBytes gives them as little-endian, row-major bytes: a view of the mapping where they already are that, a
-// decoded copy otherwise. Sub-byte types (int4, uint4, float4e2m1, int2, uint2) are packed, low bits first, as raw_data
-// has them.
+// files. TensorBytes gives them as little-endian, row-major bytes: a view of the mapping where they already are that
+// and are many (256 KiB), a copy otherwise; either way independent of the TensorProto. Sub-byte types (int4, uint4,
+// float4e2m1, int2, uint2) are packed, low bits first, as raw_data has them.
 //
 //   GOMAI_ASSIGN_OR_RETURN(TensorBytes bytes, ReadTensor(tensor, model));
 //   std::span<const float> values = bytes.As<float>();

@@ -11,6 +11,7 @@
 #include "lib/model/tensor.h"
 #include "lib/model/tensors.h"
 #include "lib/wire/deflate.h"
+#include "lib/wire/reader.h"
 #include "tests/support/paths.h"
 #include "tests/support/wire_check.h"
 
@@ -537,6 +538,30 @@ TEST_CASE("a model beyond 2 GiB is refused before anything is written") {
   CHECK(absl::IsResourceExhausted(report.status()));
   CHECK(Message(report.status()).find("--weights=external") != std::string_view::npos);
   CHECK(Listing(folder.path()) == Names{"w.bin"});
+}
+
+TEST_CASE("a file beyond 2 GiB loads, but isn't written again as it is") {
+  const TemporaryFolder folder;
+  constexpr uint64_t kSize = uint64_t{3} << 30;
+  std::string tensor = "\x0a\x05";  // dims: 3 << 30, in one packed field
+  wire::AppendVarint(&tensor, kSize);
+  tensor += std::string("\x10\x02\x4a", 3);  // data_type UINT8, raw_data
+  wire::AppendVarint(&tensor, kSize);
+  std::string initializer = "\x2a";
+  wire::AppendVarint(&initializer, tensor.size() + kSize);
+  std::string head = "\x3a";
+  wire::AppendVarint(&head, initializer.size() + tensor.size() + kSize);
+  head += initializer + tensor;
+  WriteFile(folder / "m.onnx", head);
+  fs::resize_file(folder / "m.onnx", head.size() + kSize);  // a hole for the weights
+  const Model model = LoadOk(folder / "m.onnx");
+  CHECK(model.payload_bytes() == kSize);
+  CHECK(TensorByteSize(model.proto().graph().initializer(0)) == kSize);
+  const auto report = SaveAs(model, folder / "out.onnx", Weights::kKeep);
+  CHECK(absl::IsResourceExhausted(report.status()));
+  CHECK(Message(report.status()).find("--weights=external") != std::string_view::npos);
+  REQUIRE(SaveAs(model, folder / "ref.onnx", Weights::kReference).ok());
+  CHECK(ReadExternalReference(Initializer(LoadOk(folder / "ref.onnx"), ""))->length == kSize);
 }
 
 // A limit on file size stands for a full disk: writes beyond it fail likewise.
