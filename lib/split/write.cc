@@ -165,7 +165,12 @@ class Writer {
     Manifest manifest;
     manifest.source_file = SourceFile();
     if (!model_.path().empty()) {
-      GOMAI_ASSIGN_OR_RETURN(manifest.source_digest, SkeletonDigest(model_.path()));
+      // A model in text form has no skeleton; its own bytes stand for it.
+      absl::StatusOr<std::string> digest = SkeletonDigest(model_.path());
+      if (!digest.ok()) {
+        digest = FileDigest(model_.path());
+      }
+      GOMAI_ASSIGN_OR_RETURN(manifest.source_digest, std::move(digest));
     }
     for (const onnx::ValueInfoProto& input : model_.proto().graph().input()) {
       const ValueId value = index_.FindValue(index_.main_scope(), input.name());

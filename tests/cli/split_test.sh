@@ -78,7 +78,7 @@ g (float[2,3] x) => (float[2,3] y) {
   y = Relu (b)
 }
 TEXT
-refuses "the type of 'a', made by Mystery" "$tmp/untyped.onnxtxt" --part first=a
+refuses "the type of 'a', made by #0 (Mystery), is unknown" "$tmp/untyped.onnxtxt" --part first=a
 expect 0 'wrote 2 parts' "$split" "$tmp/untyped.onnxtxt" --part first=a --type a:float32 --shape a:2x3 -o "$tmp/typed"
 
 # --- hostile files
