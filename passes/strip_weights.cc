@@ -14,6 +14,10 @@
 namespace gomai {
 namespace {
 
+// Each tensor begins at a page of its file, so that a filled file can be mapped.
+constexpr uint64_t kPage = 4096;
+uint64_t PageUp(uint64_t offset) { return (offset + kPage - 1) / kPage * kPage; }
+
 struct Settings {
   uint64_t threshold = 0;
   uint64_t seed = 0;
@@ -124,6 +128,7 @@ absl::Status Run(PassContext& context) {
     GOMAI_ASSIGN_OR_RETURN(const TensorBytes bytes, ReadTensor(tensor, context.model()));
     GOMAI_ASSIGN_OR_RETURN(const std::string doc_string, NewDocString(tensor, bytes.bytes(), settings));
     onnx::TensorProto& copy = context.editor().MutableInitializer(value);
+    offset = PageUp(offset);
     SetExternal(copy, settings.location, offset, size);
     copy.set_doc_string(doc_string);
     offset += size;
