@@ -95,6 +95,17 @@ std::optional<uint32_t> ApiVersionOf(std::string_view version) {
   return static_cast<uint32_t>(*minor);
 }
 
+// One pool of memory for all sessions: the parts of a chain run one after another, and each with a pool of its own would
+// keep what it needed at its worst.
+absl::Status ShareArena(const Library& library) {
+  const OrtApi& api = *library.api;
+  constexpr std::string_view kDoing = "making a memory pool";
+  Owned<OrtMemoryInfo> memory(api.ReleaseMemoryInfo);
+  GOMAI_RETURN_IF_ERROR(
+      library.Check(api.CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, memory.out()), kDoing));
+  return library.Check(api.CreateAndRegisterAllocator(library.env, memory.get(), nullptr), kDoing);
+}
+
 absl::StatusOr<std::unique_ptr<Library>> Start(void* handle, const OnnxRuntimeOptions& options,
                                                const std::filesystem::path& asked) {
   using GetApiBase = const OrtApiBase*(ORT_API_CALL*)();
@@ -125,6 +136,7 @@ absl::StatusOr<std::unique_ptr<Library>> Start(void* handle, const OnnxRuntimeOp
   GOMAI_RETURN_IF_ERROR(
       library->Check(library->api->CreateEnvWithCustomLogger(&Log, library.get(), severity, "gomai", &library->env),
                      "starting ONNX Runtime"));
+  GOMAI_RETURN_IF_ERROR(ShareArena(*library));
   return library;
 }
 

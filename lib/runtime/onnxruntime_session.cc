@@ -282,6 +282,8 @@ absl::StatusOr<std::unique_ptr<Session>> OpenSession(Library& library, const std
   GOMAI_RETURN_IF_ERROR(library.Check(api.SetSessionExecutionMode(options.get(), ORT_SEQUENTIAL), kDoing));
   GOMAI_RETURN_IF_ERROR(
       library.Check(api.AddSessionConfigEntry(options.get(), "session.force_spinning_stop", "1"), kDoing));
+  GOMAI_RETURN_IF_ERROR(
+      library.Check(api.AddSessionConfigEntry(options.get(), "session.use_env_allocators", "1"), kDoing));
   for (const auto& [key, value] : wanted.session_options) {
     GOMAI_RETURN_IF_ERROR(library.Check(api.AddSessionConfigEntry(options.get(), key.c_str(), value.c_str()),
                                         fmt::format("setting the session option '{}'", key)));

@@ -94,7 +94,7 @@ expect 2 "can't make the folder" "$run" "$tiny" --input "image=$image" -o "$tmp/
 
 # --- parts that aren't what the manifest says
 cp "$tmp/parts/mask.onnx" "$tmp/parts/box.onnx"
-expect 1 "part 'box'" "$run" "$tmp/parts" --input "image=$image"
+expect 1 "was changed after the split" "$run" "$tmp/parts" --input "image=$image"
 rm "$tmp/parts/box.onnx"
 refused "of part 'box' is missing; split the model again, or put it back" "$tmp/parts" --input "image=$image"
 printf '{"gomai_manifest": 1' >"$tmp/parts/manifest.json"
