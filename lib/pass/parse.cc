@@ -1,6 +1,8 @@
 // Pipeline text to passes and back; see pipeline.h for the grammar. One pass over the text, no recursion; an error
 // shows the text with a mark below the place.
+#include <algorithm>
 #include <cctype>
+#include <iterator>
 
 #include "lib/pass/pipeline.h"
 
@@ -200,5 +202,14 @@ std::string Pipeline::Text() const {
 }
 
 absl::StatusOr<Pipeline> ParsePipeline(std::string_view text) { return Parser(text).Parse(); }
+
+absl::StatusOr<Pipeline> ParsePipelines(const std::vector<std::string>& texts) {
+  Pipeline pipeline;
+  for (const std::string& text : texts) {
+    GOMAI_ASSIGN_OR_RETURN(Pipeline next, ParsePipeline(text));
+    std::move(next.passes.begin(), next.passes.end(), std::back_inserter(pipeline.passes));
+  }
+  return pipeline;
+}
 
 }  // namespace gomai

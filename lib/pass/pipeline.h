@@ -36,6 +36,9 @@ struct Pipeline {
 // a value of the wrong type; a missing required option.
 absl::StatusOr<Pipeline> ParsePipeline(std::string_view text);
 
+// Several texts as one pipeline, in order; an error shows the text that it is in.
+absl::StatusOr<Pipeline> ParsePipelines(const std::vector<std::string>& texts);
+
 struct ShapeChange {
   std::string value;
   std::string before;

@@ -10,6 +10,9 @@ absl::StatusOr<std::string> CompletionScript(const CLI::App& app, const std::str
                                              const std::string& shell) {
   std::vector<std::string> flags;
   for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group().empty()) {
+      continue;  // hidden
+    }
     for (const std::string& name : option->get_lnames()) {
       flags.push_back("--" + name);
     }

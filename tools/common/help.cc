@@ -12,6 +12,25 @@ namespace {
 constexpr size_t kWidth = 100;
 constexpr size_t kTextColumn = 32;
 
+// Words of one paragraph, from `column` on; further lines after `indent` blanks.
+std::string Fill(std::string_view text, size_t column, size_t indent) {
+  std::string out;
+  std::istringstream words{std::string(text)};
+  std::string word;
+  bool first = true;
+  while (words >> word) {
+    if (!first && column + 1 + word.size() > kWidth) {
+      out += "\n" + std::string(indent, ' ');
+      column = indent;
+      first = true;
+    }
+    out += first ? word : " " + word;
+    column += word.size() + (first ? 0 : 1);
+    first = false;
+  }
+  return out;
+}
+
 class HelpFormatter : public CLI::Formatter {
  public:
   std::string make_usage(const CLI::App* app, std::string name) const override {
@@ -30,7 +49,7 @@ class HelpFormatter : public CLI::Formatter {
     std::string text;
     for (const CLI::Option* option : app->get_options({})) {
       if (option->get_positional()) {
-        text += Line("  " + option->get_type_name(), option->get_description());
+        text += HelpLine("  " + option->get_type_name(), option->get_description());
       }
     }
     return text.empty() ? text : "\n" + text;
@@ -44,42 +63,39 @@ class HelpFormatter : public CLI::Formatter {
     for (size_t comma = names.find(','); comma != std::string::npos; comma = names.find(',', comma + 2)) {
       names.replace(comma, 1, ", ");
     }
+    // A flag that may carry a value, "--random{0}" to CLI11, is "--random[=SEED]" to people.
+    if (const size_t brace = names.find('{'); brace != std::string::npos) {
+      names = names.substr(0, brace) + "[=" + option->get_type_name() + "]";
+    }
     if (names.starts_with("--")) {
       names = "    " + names;
     }
     if (option->get_expected_max() > 0 && !option->get_type_name().empty()) {
       names += " " + option->get_type_name();
     }
-    return Line("  " + names, option->get_description());
-  }
-
- private:
-  static std::string Line(const std::string& left, const std::string& text) {
-    std::string out = left;
-    if (left.size() + 2 > kTextColumn) {
-      out += "\n" + std::string(kTextColumn, ' ');
-    } else {
-      out += std::string(kTextColumn - left.size(), ' ');
-    }
-    size_t column = kTextColumn;
-    std::istringstream words(text);
-    std::string word;
-    bool first = true;
-    while (words >> word) {
-      if (!first && column + 1 + word.size() > kWidth) {
-        out += "\n" + std::string(kTextColumn, ' ');
-        column = kTextColumn;
-        first = true;
-      }
-      out += first ? word : " " + word;
-      column += word.size() + (first ? 0 : 1);
-      first = false;
-    }
-    return out + "\n";
+    return HelpLine("  " + names, option->get_description());
   }
 };
 
 }  // namespace
+
+std::string WrapText(std::string_view text, size_t indent) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t end = text.find("\n\n");
+    const std::string_view paragraph = text.substr(0, end);
+    out += fmt::format("{}{}{}\n", out.empty() ? "" : "\n", std::string(indent, ' '), Fill(paragraph, indent, indent));
+    text = end == std::string_view::npos ? "" : text.substr(end + 2);
+  }
+  return out;
+}
+
+std::string HelpLine(const std::string& left, std::string_view text) {
+  const bool fits = left.size() + 2 <= kTextColumn;
+  return fmt::format("{}{}{}\n", left,
+                     fits ? std::string(kTextColumn - left.size(), ' ') : "\n" + std::string(kTextColumn, ' '),
+                     Fill(text, kTextColumn, kTextColumn));
+}
 
 std::shared_ptr<CLI::FormatterBase> MakeHelpFormatter() {
   auto formatter = std::make_shared<HelpFormatter>();

@@ -64,6 +64,26 @@ int ExitCode(const absl::Status& status) {
   return status.code() == absl::StatusCode::kFailedPrecondition ? 1 : kTrouble;
 }
 
+// For scripts, which can't go by the message.
+const char* FailureClass(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kFailedPrecondition:
+      return "refused";
+    case absl::StatusCode::kInvalidArgument:
+      return "invalid-argument";
+    case absl::StatusCode::kNotFound:
+      return "not-found";
+    case absl::StatusCode::kDataLoss:
+      return "broken-file";
+    case absl::StatusCode::kUnavailable:
+      return "unavailable";
+    case absl::StatusCode::kResourceExhausted:
+      return "limit";
+    default:
+      return "internal";
+  }
+}
+
 const char* SeverityName(Severity severity) {
   switch (severity) {
     case Severity::kNote:
@@ -111,17 +131,19 @@ int Tool::Main(int argc, char** argv, const std::function<absl::StatusOr<int>()>
     if (!arguments.ok()) {
       return Fail(arguments.status(), kTrouble);
     }
-    json_ = std::find(arguments->begin(), arguments->end(), "--json") != arguments->end();
+    // Whether errors of the arguments themselves go to stdout as JSON can't wait for these to parse.
+    const bool wants_json = std::find(arguments->begin(), arguments->end(), "--json") != arguments->end();
     try {
       std::vector<std::string> reversed(arguments->rbegin(), arguments->rend());
-      json_ = false;
       app_.parse(std::move(reversed));
     } catch (const CLI::Success& success) {
       app_.exit(success);
       return 0;
     } catch (const CLI::ExtrasError& error) {
+      json_ = json_ || wants_json;
       return Fail(InvalidArgument("{}{} (--help shows what there is)", error.what(), UnknownFlagHint(app_)), kTrouble);
     } catch (const CLI::Error& error) {
+      json_ = json_ || wants_json;
       return Fail(InvalidArgument("{} (--help shows how)", error.what()), kTrouble);
     }
     absl::StatusOr<int> code = run();
@@ -149,7 +171,7 @@ int Tool::Fail(const absl::Status& status, int code) {
   std::string message(Message(status));
   std::fprintf(stderr, "%s: %s\n", name_.c_str(), message.c_str());
   if (json_ && !document_printed_) {
-    document_["error"] = message;
+    document_["error"] = {{"class", FailureClass(status.code())}, {"message", message}};
     document_["exit_code"] = code;
     PrintJson();
   }
@@ -158,9 +180,7 @@ int Tool::Fail(const absl::Status& status, int code) {
 
 void Tool::PrintJson() {
   document_printed_ = true;
-  if (!diagnostics_.empty()) {
-    document_["diagnostics"] = diagnostics_;
-  }
+  document_["diagnostics"] = diagnostics_;
   // Names in a model may be any bytes; what isn't UTF-8 is replaced rather than refused.
   const std::string text = document_.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   std::fwrite(text.data(), 1, text.size(), stdout);

@@ -14,7 +14,8 @@
 // 2, printed to stderr as "gomai-info: what; where; what to do". Common flags: --version, -v, -q, --json, @file
 // response files,
 // --completion bash|zsh. An unknown flag names the nearest. Catches std::bad_alloc and anything else at the outermost
-// level: exit 2.
+// level: exit 2. With --json there is one document on stdout whatever happens; after an error it holds
+// {"error": {"class": "not-found", "message": …}, "exit_code": 2, "diagnostics": […]}.
 
 #include <CLI/CLI.hpp>
 #include <chrono>
