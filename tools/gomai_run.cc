@@ -135,7 +135,8 @@ int main(int argc, char** argv) {
       ->type_name("NAME=FILE")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_flag("--random{0}", arguments.random, "make up the inputs that aren't given, from a seed (--random=SEED)");
+  app.add_flag("--random{0}", arguments.random, "make up the inputs that aren't given, from a seed (default: 0)")
+      ->type_name("SEED");
   app.add_option("--input-shape", arguments.shapes, "the size of a made-up input, as image:3x544x960 (repeat)")
       ->type_name("NAME:SHAPE")
       ->expected(1)
