@@ -18,14 +18,20 @@ class IndexBuilder {
   explicit IndexBuilder(Index& index) : index_(index) {}
 
   void Build(const onnx::ModelProto& model) {
+    const auto expected = static_cast<size_t>(model.graph().node_size());
+    index_.nodes_.reserve(expected);
+    index_.values_.reserve(expected);
+    events_.reserve(expected);
     Walk(AddGraph(model.graph(), kNone, -1, -1));
     for (const onnx::FunctionProto& function : model.functions()) {
       Walk(AddFunction(function));
     }
     ResolveAll();
+    const auto earlier = [](const Index::Use& a, const Index::Use& b) { return a.node < b.node; };
     for (Index::Value& value : index_.values_) {
-      std::stable_sort(value.uses.begin(), value.uses.end(),
-                       [](const Index::Use& a, const Index::Use& b) { return a.node < b.node; });
+      if (!std::is_sorted(value.uses.begin(), value.uses.end(), earlier)) {
+        std::stable_sort(value.uses.begin(), value.uses.end(), earlier);
+      }
     }
     IndexNames();
     ConstantSets constants = FindConstants(index_);
@@ -56,6 +62,8 @@ class IndexBuilder {
       scope.attribute = node.proto->attribute(attribute).name();
       node.bodies.push_back(id);
     }
+    scope.values.reserve(static_cast<size_t>(graph.input_size()) + static_cast<size_t>(graph.initializer_size()) +
+                         static_cast<size_t>(graph.node_size()));
     for (const onnx::ValueInfoProto& input : graph.input()) {
       Define(id, input.name(), Index::Origin::kInput);
     }
