@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <sstream>
 #include <string>
 
@@ -31,6 +33,20 @@ std::string Fill(std::string_view text, size_t column, size_t indent) {
   return out;
 }
 
+// The kind of value that a flag takes, without what CLI11 appends for checks ("KIND:{a,b}", "N:INT in [0 - 9]"): the
+// text says that better.
+std::string KindOf(const CLI::Option& option) {
+  std::string kind = option.get_type_name();
+  for (const char* check : {":{", ":INT", ":UINT", ":FLOAT", ":POSITIVE", ":NONNEGATIVE"}) {
+    kind = kind.substr(0, kind.find(check));
+  }
+  if (kind == "TEXT" && option.get_positional()) {  // nobody said: "MODEL" for "model"
+    kind = option.get_single_name();
+    std::transform(kind.begin(), kind.end(), kind.begin(), [](unsigned char c) { return std::toupper(c); });
+  }
+  return kind;
+}
+
 class HelpFormatter : public CLI::Formatter {
  public:
   std::string make_usage(const CLI::App* app, std::string name) const override {
@@ -38,7 +54,7 @@ class HelpFormatter : public CLI::Formatter {
     for (const CLI::Option* option : app->get_options({})) {
       if (option->get_positional()) {
         const bool required = option->get_required();
-        usage += fmt::format(" {}{}{}{}", required ? "" : "[", option->get_type_name(),
+        usage += fmt::format(" {}{}{}{}", required ? "" : "[", KindOf(*option),
                              option->get_expected_max() > 1 ? "..." : "", required ? "" : "]");
       }
     }
@@ -49,10 +65,26 @@ class HelpFormatter : public CLI::Formatter {
     std::string text;
     for (const CLI::Option* option : app->get_options({})) {
       if (option->get_positional()) {
-        text += HelpLine("  " + option->get_type_name(), option->get_description());
+        text += HelpLine("  " + KindOf(*option), option->get_description());
       }
     }
     return text.empty() ? text : "\n" + text;
+  }
+
+  // The tool's own flags first, those that every tool has last.
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode) const override {
+    std::string text = fmt::format("{}: {}\n\n{}{}", app->get_name(), app->get_description(),
+                                   make_usage(app, std::move(name)), make_positionals(app));
+    for (const bool common : {false, true}) {
+      for (const std::string& group : app->get_groups()) {
+        const std::vector<const CLI::Option*> options = app->get_options(
+            [&](const CLI::Option* option) { return option->get_group() == group && option->nonpositional(); });
+        if (!group.empty() && !options.empty() && (group == kCommonFlags) == common) {
+          text += make_group(group, false, options);
+        }
+      }
+    }
+    return fmt::format("{}\n{}\n", text, app->get_footer());
   }
 
   std::string make_option(const CLI::Option* option, bool is_positional) const override {
@@ -65,13 +97,13 @@ class HelpFormatter : public CLI::Formatter {
     }
     // A flag that may carry a value, "--random{0}" to CLI11, is "--random[=SEED]" to people.
     if (const size_t brace = names.find('{'); brace != std::string::npos) {
-      names = names.substr(0, brace) + "[=" + option->get_type_name() + "]";
+      names = names.substr(0, brace) + "[=" + KindOf(*option) + "]";
     }
     if (names.starts_with("--")) {
       names = "    " + names;
     }
-    if (option->get_expected_max() > 0 && !option->get_type_name().empty()) {
-      names += " " + option->get_type_name();
+    if (option->get_expected_max() > 0 && !KindOf(*option).empty()) {
+      names += " " + KindOf(*option);
     }
     return HelpLine("  " + names, option->get_description());
   }
@@ -97,11 +129,6 @@ std::string HelpLine(const std::string& left, std::string_view text) {
                      Fill(text, kTextColumn, kTextColumn));
 }
 
-std::shared_ptr<CLI::FormatterBase> MakeHelpFormatter() {
-  auto formatter = std::make_shared<HelpFormatter>();
-  formatter->label("OPTIONS", "Flags");
-  formatter->label("Options", "Flags");
-  return formatter;
-}
+std::shared_ptr<CLI::FormatterBase> MakeHelpFormatter() { return std::make_shared<HelpFormatter>(); }
 
 }  // namespace gomai

@@ -9,6 +9,9 @@
 
 namespace gomai {
 
+// The group of flags that every tool has; shown last.
+inline constexpr char kCommonFlags[] = "Common flags";
+
 std::shared_ptr<CLI::FormatterBase> MakeHelpFormatter();
 
 // Paragraphs (separated by an empty line) filled up to 100 columns, each line after `indent` blanks.

@@ -102,8 +102,9 @@ Tool::Tool(std::string name, std::string summary, std::string examples)
     : name_(std::move(name)), app_(std::move(summary), name_), started_(std::chrono::steady_clock::now()) {
   app_.formatter(MakeHelpFormatter());
   app_.footer("Examples:\n" + std::move(examples) +
-              "\n\nExit code: 0 done, equal or supported; 1 a negative verdict; 2 trouble. '@file' stands for that "
-              "file's lines.");
+              "\n\nExit code: 0 done, equal or supported; 1 a negative verdict; 2 trouble. @FILE stands for the\n"
+              "arguments in that file, one a line.");
+  app_.option_defaults()->group(kCommonFlags);
   app_.set_help_flag("-h,--help", "this text");
   app_.set_version_flag("--version", name_ + " " + GOMAI_VERSION, "the version");
   app_.add_flag("--json", json_, "one JSON document on stdout, nothing else");
@@ -112,6 +113,7 @@ Tool::Tool(std::string name, std::string summary, std::string examples)
   app_.add_option("--completion", completion_, "print a completion script for a shell (bash or zsh) and stop")
       ->check(CLI::IsMember({"bash", "zsh"}))
       ->type_name("SHELL");
+  app_.option_defaults()->group("Flags");
 }
 
 int Tool::Main(int argc, char** argv, const std::function<absl::StatusOr<int>()>& run) {
