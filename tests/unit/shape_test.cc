@@ -255,6 +255,32 @@ TEST_CASE("dims that make no sense are unknown") {
   CHECK(Inferred("g (float[-1, 0, 3] x) => (float[] y) { y = Relu (x) }") == "?x?x3");
 }
 
+TEST_CASE("ONNX's checker, by path") {
+  const testing::TemporaryFolder folder;
+  const auto check = [&](const onnx::ModelProto& proto) {
+    std::ofstream(folder / "m.onnx", std::ios::binary) << proto.SerializeAsString();
+    return CheckModelFile(folder / "m.onnx");
+  };
+  CHECK(CheckModelFile(testing::TinyModel()).ok());
+  CHECK(check(testing::ParseGraph("g (float[2] x) => (float[2] y) { y = Relu (x) }")).ok());
+  const auto fails = [&](const onnx::ModelProto& proto, std::string_view text) {
+    const absl::Status status = check(proto);
+    CHECK(status.code() == absl::StatusCode::kDataLoss);
+    INFO(Message(status));
+    CHECK(Message(status).find(text) != std::string_view::npos);
+    CHECK(Message(status).find('\n') == std::string_view::npos);
+  };
+  fails(testing::ParseGraph("g (float[2] x) => (float[2] y) { [two] y = Relu (x, x) }"), "Relu");
+  fails(testing::ParseGraph("g (float[2] x) => (float[3] y) { y = Relu (x) }"), "m.onnx: ONNX's checker: ");
+  // What would crash or loop in ONNX's code never gets there.
+  fails(testing::ParseGraph("g (float[2] x) => (float[2] y) { y = Add (x, a) a = Relu (y) }"), "#");
+  fails(testing::ParseModel(R"(<ir_version: 8, opset_import: ["" : 17, "own" : 1]>
+    g (float[2] x) => (float[2] y) { y = own.f (x) }
+    <domain: "own", opset_import: ["" : 17, "own" : 1]> f (a) => (b) { b = own.f (a) })"),
+        "f");
+  CHECK(CheckModelFile(folder / "absent.onnx").code() == absl::StatusCode::kNotFound);
+}
+
 // Where the parts of detection models are cut: tensors that lie between the stages of a network.
 TEST_CASE("the detection models' values have ranks") {
   for (const auto& file : {testing::TinyModel(), testing::StrippedModel()}) {

@@ -225,8 +225,16 @@ std::string VerifyReport::Text(const std::string& runtime) const {
   const auto& rows = equivalence_.rows();
   const bool aliases =
       std::any_of(rows.begin(), rows.end(), [](const EquivalenceRow& row) { return !row.alias.empty(); });
-  std::vector<std::string> header{"tensor", "shape", "result", "max abs", "where"};
+  std::vector<std::string> header{"tensor", "shape", "result"};
   std::vector<bool> right{false, false, false, true, false};
+  // How much and where is a column only if there is something to show.
+  bool differences = false;
+  for (size_t row = 0; row < rows.size(); ++row) {
+    differences = differences || Judge(row) != Verdict::kBits;
+  }
+  if (differences) {
+    header.insert(header.end(), {"max abs", "where"});
+  }
   if (aliases) {
     header.insert(header.begin() + 1, "known as");
     right.insert(right.begin() + 1, false);
@@ -268,6 +276,10 @@ std::string VerifyReport::Text(const std::string& runtime) const {
       case Verdict::kNotCompared:
         line.push_back("not compared");
         break;
+    }
+    if (!differences) {
+      cells.push_back(std::move(line));
+      continue;
     }
     line.push_back(numbers ? fmt::format("{:.3g}", c.max_abs) : "-");
     line.push_back(!c.problem.empty()          ? verdict == Verdict::kNotReached ? "" : c.problem
