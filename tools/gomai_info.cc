@@ -24,11 +24,13 @@ constexpr char kExamples[] = R"(  gomai-info model.onnx
 
 struct Arguments {
   std::string model;
-  std::string nodes = "*";
-  std::string tensors = "*";
+  std::string nodes;  // "": all
+  std::string tensors;
   bool dynamic = false;
   bool scopes = false;
 };
+
+std::string Glob(const std::string& given) { return given.empty() ? "*" : given; }
 
 // Faults to stderr; true if the structure is broken (a wrong node order is a warning: it can be sorted).
 bool ReportFaults(const Model& model, const Index& index, const Diagnostics& diagnostics) {
@@ -65,16 +67,21 @@ absl::StatusOr<int> Run(Tool& tool, const Arguments& arguments) {
       diagnostics.Warn("", "{}", problem);
     }
   }
+  if (arguments.dynamic && broken) {
+    diagnostics.Warn("", "--dynamic is left out: shapes can't be inferred in a broken graph");
+  }
   tool.document()["model"] = arguments.model;
   tool.document()["sound"] = !broken;
   if (!nodes && !tensors && !arguments.dynamic && !arguments.scopes) {
     show("summary", SummaryView(model, index, all));
   }
   if (nodes) {
-    show("nodes", NodesView(index, arguments.nodes, all));
+    GOMAI_ASSIGN_OR_RETURN(InfoView view, NodesView(index, Glob(arguments.nodes), all));
+    show("nodes", std::move(view));
   }
   if (tensors) {
-    show("tensors", TensorsView(index, broken ? nullptr : &shapes, arguments.tensors));
+    GOMAI_ASSIGN_OR_RETURN(InfoView view, TensorsView(index, broken ? nullptr : &shapes, Glob(arguments.tensors)));
+    show("tensors", std::move(view));
   }
   if (arguments.dynamic && !broken) {
     GOMAI_ASSIGN_OR_RETURN(const DynamicReport report,

@@ -2,7 +2,7 @@
 #include "tools/common/info_report.h"
 
 #include <algorithm>
-#include <set>
+#include <array>
 
 #include "lib/base/text.h"
 #include "lib/graph/census.h"
@@ -125,7 +125,7 @@ std::string Ports(std::string_view label, const Rows& rows, const std::array<siz
   return text;
 }
 
-std::string GraphLine(const Index& index, const onnx::ModelProto& proto, const std::vector<OpCensus>& censuses) {
+std::string GraphLine(const onnx::ModelProto& proto, const std::vector<OpCensus>& censuses) {
   std::string text = Plural(censuses[0].nodes, "node", "nodes");
   std::vector<std::string> others;
   for (const OpCensus& census : censuses) {
@@ -140,7 +140,6 @@ std::string GraphLine(const Index& index, const onnx::ModelProto& proto, const s
     text +=
         fmt::format("; {}", Plural(static_cast<uint64_t>(proto.functions_size()), "local function", "local functions"));
   }
-  (void)index;
   return text;
 }
 
@@ -167,8 +166,9 @@ InfoView SummaryView(const Model& model, const Index& index, bool all) {
       "format", fmt::format("IR {}, opset {}{}", proto.ir_version(), fmt::join(opsets, ", "),
                             proto.producer_name().empty()
                                 ? ""
-                                : fmt::format("; written by {} {}", proto.producer_name(), proto.producer_version())));
-  view.text += Label("graph", GraphLine(index, proto, censuses));
+                                : fmt::format("; written by {}{}{}", proto.producer_name(),
+                                              proto.producer_version().empty() ? "" : " ", proto.producer_version())));
+  view.text += Label("graph", GraphLine(proto, censuses));
   view.json["graph"] = proto.graph().name();
   view.json["nodes"] = censuses[0].nodes;
   view.json["body_nodes"] = 0;
@@ -259,14 +259,16 @@ InfoView SummaryView(const Model& model, const Index& index, bool all) {
   return view;
 }
 
-InfoView NodesView(const Index& index, const std::string& glob, bool all) {
+absl::StatusOr<InfoView> NodesView(const Index& index, const std::string& glob, bool all) {
   InfoView view;
+  std::vector<std::string_view> names;
   view.json = Json::array();
   Rows rows;
   std::string details;
   for (NodeId id = 0; id < static_cast<NodeId>(index.nodes().size()); ++id) {
     const Index::Node& node = index.node(id);
     const std::string address = index.Address(id);
+    names.insert(names.end(), {node.proto->name(), node.proto->op_type()});
     if (!GlobMatch(glob, address) && !GlobMatch(glob, node.proto->name()) && !GlobMatch(glob, node.proto->op_type())) {
       continue;
     }
@@ -299,17 +301,22 @@ InfoView NodesView(const Index& index, const std::string& glob, bool all) {
       }
     }
   }
+  if (rows.empty() && glob != "*") {
+    return NotFound("no node's address, name or operator fits '{}'{}", glob, DidYouMean(glob, names));
+  }
   view.text = all ? details : Table({"node", "operator", "attributes"}, rows, {});
   view.text += fmt::format("{}{} of {}\n", rows.empty() ? "" : "\n", Plural(rows.size(), "node", "nodes"),
                            Grouped(index.nodes().size()));
   return view;
 }
 
-InfoView TensorsView(const Index& index, const Shapes* shapes, const std::string& glob) {
+absl::StatusOr<InfoView> TensorsView(const Index& index, const Shapes* shapes, const std::string& glob) {
   InfoView view;
+  std::vector<std::string_view> names;
   view.json = Json::array();
   Rows rows;
   for (const Index::Value& value : index.values()) {
+    names.push_back(value.name);
     if (!GlobMatch(glob, value.name)) {
       continue;
     }
@@ -343,6 +350,9 @@ InfoView TensorsView(const Index& index, const Shapes* shapes, const std::string
                          {"from", origin},
                          {"uses", value.uses.size()},
                          {"output", value.is_graph_output}});
+  }
+  if (rows.empty() && glob != "*") {
+    return NotFound("no tensor's name fits '{}'{}", glob, DidYouMean(glob, names));
   }
   view.text = Table({"tensor", "type", "shape", "uses", "from"}, rows, {false, false, false, true, false});
   view.text += fmt::format("{}{} of {}\n", rows.empty() ? "" : "\n", Plural(rows.size(), "tensor", "tensors"),

@@ -19,9 +19,10 @@ struct InfoView {
 
 InfoView SummaryView(const Model& model, const Index& index, bool all);
 // Nodes whose address, name or operator fits the glob; with `all` also their inputs, outputs and attributes.
-InfoView NodesView(const Index& index, const std::string& glob, bool all);
+// kNotFound with the nearest names if none fits; the same for tensors.
+absl::StatusOr<InfoView> NodesView(const Index& index, const std::string& glob, bool all);
 // Values of every scope whose name fits the glob, with declared or (main graph) inferred types. `shapes` may be null.
-InfoView TensorsView(const Index& index, const Shapes* shapes, const std::string& glob);
+absl::StatusOr<InfoView> TensorsView(const Index& index, const Shapes* shapes, const std::string& glob);
 InfoView DynamicView(const Index& index, const Shapes& shapes, const DynamicReport& report, bool all);
 InfoView ScopesView(const Index& index, bool all);
 
