@@ -169,7 +169,8 @@ const PassInfo& ExposeOutputsPass() {
                .help = "the values to expose, separated by ';'"},
               {.name = "match", .default_value = "exact", .help = "how names are meant", .choices = {"exact", "glob"}},
           },
-      .examples = {"expose-outputs{tensors=features_0;features_1}", "expose-outputs{tensors=/rpn/head/*,match=glob}"},
+      .examples = {"expose-outputs{tensors=features_0;features_1}",
+                   "expose-outputs{tensors=/head/*/Conv_output_0,match=glob}"},
       .run = Run,
   };
   return info;

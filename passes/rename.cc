@@ -306,8 +306,8 @@ const PassInfo& RenamePass() {
                .help = "what is renamed",
                .choices = {"values", "nodes", "both"}},
           },
-      .examples = {"rename{image=input}", "rename{/backbone/=/encoder/,match=prefix,what=both}",
-                   "rename{\"/(.*)_output_0\"=$1,match=regex}"},
+      .examples = {"rename{image=input}", "rename{/model/=/encoder/,match=prefix,what=both}",
+                   "rename{/(.*)_output_0=$1,match=regex}"},
       .run = Run,
   };
   return info;

@@ -95,15 +95,16 @@ class HelpFormatter : public CLI::Formatter {
     for (size_t comma = names.find(','); comma != std::string::npos; comma = names.find(',', comma + 2)) {
       names.replace(comma, 1, ", ");
     }
+    const std::string kind = KindOf(*option);
     // A flag that may carry a value, "--random{0}" to CLI11, is "--random[=SEED]" to people.
     if (const size_t brace = names.find('{'); brace != std::string::npos) {
-      names = names.substr(0, brace) + "[=" + KindOf(*option) + "]";
+      names = names.substr(0, brace) + "[=" + (kind.empty() ? "VALUE" : kind) + "]";
     }
     if (names.starts_with("--")) {
       names = "    " + names;
     }
-    if (option->get_expected_max() > 0 && !KindOf(*option).empty()) {
-      names += " " + KindOf(*option);
+    if (option->get_expected_max() > 0 && !kind.empty()) {
+      names += " " + kind;
     }
     return HelpLine("  " + names, option->get_description());
   }

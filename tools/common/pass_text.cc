@@ -52,13 +52,25 @@ std::string Command(const std::string& pipeline) {
   return fmt::format("gomai-opt in.onnx -o out.onnx -p '{}'", pipeline);
 }
 
-// Text in a cell of a Markdown table.
-std::string Cell(std::string_view text) {
+// Running text as Markdown that shows it as it is.
+std::string Escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    out += c == '|' ? "\\|" : c == '\n' ? " " : std::string(1, c);
+    if (c == '*' || c == '<' || c == '_' || c == '`' || c == '|') {
+      out += '\\';
+    }
+    out += c;
   }
   return out;
+}
+
+// Code in a cell of a Markdown table: there only '|' ends it.
+std::string CodeCell(std::string_view text) {
+  std::string out = "`";
+  for (const char c : text) {
+    out += c == '|' ? "\\|" : std::string(1, c);
+  }
+  return out + "`";
 }
 
 }  // namespace
@@ -125,18 +137,17 @@ std::string PassDocs(const std::vector<const PassInfo*>& passes) {
       "*changes-interface* inputs, outputs or weights are others.\n\n"
       "| pass | what it does | effect | scopes |\n|---|---|---|---|\n";
   for (const PassInfo* pass : passes) {
-    text += fmt::format("| [`{0}`](#{0}) | {1} | {2} | {3} |\n", pass->name, Cell(pass->summary),
+    text += fmt::format("| [`{0}`](#{0}) | {1} | {2} | {3} |\n", pass->name, Escaped(pass->summary),
                         EffectName(pass->effect), PassScopesName(pass->scopes));
   }
   for (const PassInfo* pass : passes) {
-    text += fmt::format("\n## {}\n\n{}\n\n", pass->name, pass->description);
+    text += fmt::format("\n## {}\n\n{}\n\n", pass->name, Escaped(pass->description));
     if (!pass->options.empty()) {
       text += "| option | default | meaning |\n|---|---|---|\n";
       for (const OptionSpec& option : pass->options) {
-        const std::string given = option.required                   ? "required"
-                                  : option.type == OptionType::kMap ? ""
-                                                                    : "`" + option.default_value + "`";
-        text += fmt::format("| `{}` | {} | {} |\n", Cell(Usage(option)), Cell(given), Cell(option.help));
+        const bool has_default = !option.required && !option.default_value.empty();
+        text += fmt::format("| {} | {} | {} |\n", CodeCell(Usage(option)),
+                            has_default ? CodeCell(option.default_value) : DefaultText(option), Escaped(option.help));
       }
       text += "\n";
     }
