@@ -13,12 +13,12 @@ namespace gomai {
 namespace {
 
 constexpr char kExamples[] = R"(  gomai-verify model.onnx parts/manifest.json --input image=a.npy --input image=b.npy
-      the parts as a chain, on two samples: every tensor that crosses, and every output, equal in value
+      the parts as a chain, on two samples: every tensor that crosses and every output equal
   gomai-verify model.onnx parts/manifest.json --input image=a.npy --bits
       equal bit for bit
-  gomai-verify model.onnx edited.onnx --random --input-shape image:3x544x960 --rtol 1e-5 --atol masks=1e-3
-      two models, on a made-up input, within a tolerance; another for one output
-  gomai-verify model.onnx parts --input image=a.npy --replace box=box_int8.onnx --isolated --cosine 0.999
+  gomai-verify model.onnx edited.onnx --random --input-shape image:3x544x960 --rtol masks=1e-3
+      two models, on a made-up input, one output within a tolerance
+  gomai-verify model.onnx parts --input image=a.npy --replace box=b.onnx --isolated --cosine 0.999
       a part of your own in place of one of the split's, each part judged on the reference's tensors)";
 
 struct Arguments {
