@@ -5,7 +5,8 @@
 # it, runs the parts as a chain on the CPU and compares every tensor that crosses from part to part, and every output,
 # with the whole model's, bit for bit: the tiny model on three images, one of them without a detection, the
 # big one on one image (--full: on three). Files go to DIR, build/examples/maskrcnn unless given.
-# Exit code: 0 all equal, 1 something differs, 2 trouble.
+# Exit code: 0 all equal, 1 something differs, 2 trouble. With GOMAI_BIN set to a folder that has the programs, those are
+# used, and nothing is set up or built.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -16,14 +17,14 @@ while [ $# -gt 0 ]; do
   case $1 in
     --full) full=1 ;;
     --work) [ $# -gt 1 ] || trouble "--work needs a folder"; work=$2; shift ;;
-    -h|--help) sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h|--help) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) trouble "unknown argument '$1' (--help shows what there is)" ;;
   esac
   shift
 done
 mkdir -p "$work" || trouble "can't write to $work; give another folder with --work"
 work=$(cd "$work" && pwd)
-bin=$root/build/release/bin
+bin=${GOMAI_BIN:-$root/build/release/bin}
 python=${XDG_CACHE_HOME:-$HOME/.cache}/gomai/venv/bin/python
 models=$root/examples/models
 
@@ -36,25 +37,35 @@ logged() {
 }
 
 # --- 1. set-up: what it fetches or builds is told as it happens, what it found is in the log
-step "1. Set up what Gomai is built on"
-start=$SECONDS
-"$root/cmake/bootstrap.sh" 2>&1 | tee "$work/bootstrap.log" | { grep --line-buffered -vE '^bootstrap: [A-Za-z0-9_]+ +[0-9.]+ +/' || true; } \
-  | sed -u 's/^bootstrap: /   /' || trouble "the set-up failed (above)"
-note "ready after $((SECONDS - start)) s; what is used, and from where: $work/bootstrap.log"
+set_up() {
+  step "1. Set up what Gomai is built on"
+  local start=$SECONDS
+  "$root/cmake/bootstrap.sh" 2>&1 | tee "$work/bootstrap.log" | { grep --line-buffered -vE '^bootstrap: [A-Za-z0-9_]+ +[0-9.]+ +/' || true; } \
+    | sed -u 's/^bootstrap: /   /' || trouble "the set-up failed (above)"
+  note "ready after $((SECONDS - start)) s; what is used, and from where: $work/bootstrap.log"
+}
 
 # --- 2. build: one line each quarter of the way
-step "2. Build"
-start=$SECONDS
-cd "$root"
-configure=()
-if command -v ccache >/dev/null; then configure+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
-logged "$work/configure.log" cmake --preset release "${configure[@]}"
-NINJA_STATUS='gomai-progress %f %t ' cmake --build --preset release --target gomai-info gomai-opt gomai-split gomai-run gomai-verify 2>&1 \
-  | tee "$work/build.log" \
-  | awk '$1 == "gomai-progress" && $3 > 4 && int(4 * $2 / $3) > quarter { quarter = int(4 * $2 / $3)
-         if (quarter < 4) { printf "   %d of %d steps\n", $2, $3; fflush() } }' \
-  || { tail -n 40 "$work/build.log" >&2; trouble "the build failed (all of its output: $work/build.log)"; }
-note "ready after $((SECONDS - start)) s: $bin"
+build() {
+  step "2. Build"
+  local start=$SECONDS
+  local configure=()
+  if command -v ccache >/dev/null; then configure+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+  logged "$work/configure.log" cmake -S "$root" --preset release "${configure[@]}"
+  NINJA_STATUS='gomai-progress %f %t ' cmake --build "$root/build/release" --target gomai-info gomai-opt gomai-split gomai-run gomai-verify 2>&1 \
+    | tee "$work/build.log" \
+    | awk '$1 == "gomai-progress" && $3 > 4 && int(4 * $2 / $3) > quarter { quarter = int(4 * $2 / $3)
+           if (quarter < 4) { printf "   %d of %d steps\n", $2, $3; fflush() } }' \
+    || { tail -n 40 "$work/build.log" >&2; trouble "the build failed (all of its output: $work/build.log)"; }
+  note "ready after $((SECONDS - start)) s: $bin"
+}
+
+if [ -n "${GOMAI_BIN:-}" ]; then
+  step "1., 2. Nothing is set up or built: GOMAI_BIN is set"
+else
+  set_up
+  build
+fi
 
 # --- 3. the model
 step "3. Make the 186 MB model: fill the stripped export with weights"
@@ -93,7 +104,7 @@ prove() {
     1) differ=$((differ + 1)) ;;
     *) cat "$work/verify-$count.log" >&2; trouble "gomai-verify failed on $label" ;;
   esac
-  "$python" "$here/report.py" row "$model" "$label" "$result"
+  "$python" "$here/report.py" row "$model" "$label" "$work/$model-parts/manifest.json" "$result"
 }
 rm -f "$work"/verify-*.json
 prove tiny "edges and texture, 128x192" --kind natural --height 128 --width 192 --seed 1
