@@ -1,5 +1,8 @@
 // gomai-split: cut a model into parts by a plan.
 
+#include <optional>
+#include <thread>
+
 #include "lib/base/text.h"
 #include "lib/graph/verify.h"
 #include "lib/pass/pipeline.h"
@@ -39,13 +42,12 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
     return InvalidArgument("where to? Give a folder with -o, or --print-plan to see the plan alone");
   }
   const Diagnostics diagnostics = tool.diagnostics();
+  const std::jthread schemas(LoadSchemas);  // a fifth of the whole work, and needed only once shapes are inferred
   GOMAI_ASSIGN_OR_RETURN(Model model, Model::Load(arguments.model));
-  {
-    const Index index(model.proto());
-    GOMAI_RETURN_IF_ERROR(VerifyForWriting(model, index));
-  }
+  std::optional<Index> index(model.proto());
+  GOMAI_RETURN_IF_ERROR(VerifyForWriting(model, *index));
   Plan draft;
-  absl::StatusOr<Plan> plan = MakePlan(arguments.plan, model, &draft);
+  absl::StatusOr<Plan> plan = MakePlan(arguments.plan, model, *index, &draft);
   if (!plan.ok()) {
     if (arguments.print_plan && !draft.parts.empty()) {
       tool.PrintDocument(PrintPlan(draft));
@@ -57,16 +59,16 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
     PipelineOptions options;
     options.allow_shape_change = arguments.allow_shape_change;
     GOMAI_RETURN_IF_ERROR(RunPipeline(pipeline, model, options, diagnostics).status());
+    index.emplace(model.proto());
   }
-  const Index index(model.proto());
-  GOMAI_ASSIGN_OR_RETURN(const Shapes shapes, InferShapesOrWarn(model, index, diagnostics));
+  GOMAI_ASSIGN_OR_RETURN(const Shapes shapes, InferShapesOrWarn(model, *index, diagnostics));
   GOMAI_ASSIGN_OR_RETURN(const ResolveOptions resolve, GivenTypes(arguments.plan));
-  GOMAI_ASSIGN_OR_RETURN(const Split split, ResolvePlan(*plan, model, index, shapes, resolve, diagnostics));
+  GOMAI_ASSIGN_OR_RETURN(const Split split, ResolvePlan(*plan, model, *index, shapes, resolve, diagnostics));
   if (arguments.print_plan && tool.json()) {
     tool.PrintDocument(PrintPlan(*plan));
     return 0;
   }
-  const std::vector<PartSurvey> survey = SurveySplit(split, index, shapes);
+  const std::vector<PartSurvey> survey = SurveySplit(split, *index, shapes);
   if (arguments.print_plan) {
     tool.Print(PlanTable(survey));
     return 0;
@@ -74,7 +76,7 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
   arguments.write.folder = arguments.folder;
   arguments.write.full_digest = arguments.digest == "full";
   tool.Progress("writing the parts");
-  GOMAI_ASSIGN_OR_RETURN(const WriteSplitReport report, WriteSplit(split, model, index, arguments.write, diagnostics));
+  GOMAI_ASSIGN_OR_RETURN(const WriteSplitReport report, WriteSplit(split, model, *index, arguments.write, diagnostics));
   const std::string manifest = (std::filesystem::path(arguments.folder) / "manifest.json").string();
   tool.Print(PartTable(survey, report.manifest) + "\n");
   tool.Print(

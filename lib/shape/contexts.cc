@@ -1,10 +1,8 @@
-// ONNX's context interfaces over Graph. Indexes out of range throw, as ONNX's own contexts do: schema functions rely on
+// ONNX's context interfaces over Graph. Indexes out of range fail as in ONNX's own contexts: schema functions rely on
 // it, and Graph catches around every call.
 #include "lib/shape/contexts.h"
 
 #include <onnx/defs/tensor_proto_util.h>
-
-#include <stdexcept>
 
 #include "lib/shape/infer.h"
 
@@ -32,9 +30,7 @@ class BodyInferencer final : public onnx::GraphInferencer {
   std::vector<onnx::TypeProto> types_;
 };
 
-[[noreturn]] void OutOfRange(const char* what, size_t index) {
-  throw std::out_of_range(fmt::format("it has no {} {}", what, index));
-}
+[[noreturn]] void OutOfRange(const char* what, size_t index) { fail_shape_inference("it has no ", what, " ", index); }
 
 }  // namespace
 
@@ -98,7 +94,7 @@ onnx::GraphInferencer* NodeContext::getGraphAttributeInferencer(const std::strin
   if (body == nullptr) {
     const onnx::GraphProto* graph = FindBody(node_, name);
     if (graph == nullptr) {
-      throw std::runtime_error(fmt::format("its attribute {} is not a graph", name));
+      fail_shape_inference("its attribute ", name, " is not a graph");
     }
     body = std::make_unique<BodyInferencer>(graph_, *graph);
   }

@@ -11,7 +11,7 @@
 // finds no rank, the declared shape is taken and marked.
 //
 //   GOMAI_ASSIGN_OR_RETURN(Shapes shapes, InferShapes(model, index));
-//   const onnx::TypeProto* type = shapes.Find("/backbone/Conv_output_0");
+//   const onnx::TypeProto* type = shapes.Find("features");
 //
 // Cost: O(nodes) calls of schema functions, some 10 ms for 2,500 nodes. Thread-safe on models that nobody edits.
 
@@ -51,6 +51,10 @@ class Shapes {
   std::vector<std::string> problems_;
 };
 
+// Makes ONNX register its operators' schemas, which else happens at the first inference: some 10 ms, once in a process.
+// A program that will infer may call it on a thread of its own while it reads the model.
+void LoadSchemas();
+
 // Errors: kDataLoss for a main graph with a cycle. Nodes that fail are no error: see Shapes::problems().
 absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index);
 
@@ -59,7 +63,7 @@ absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index);
 // external data, as ONNX's loader does.
 absl::Status CheckModelFile(const std::filesystem::path& file);
 
-// "1x3x544x960", "?x4", "[N,4]": rank known; "?" alone: rank unknown. A scalar is "[]".
+// "1x3x480x640", "?x4", "[N,4]": rank known; "?" alone: rank unknown. A scalar is "[]".
 std::string ShapeText(const onnx::TypeProto& type);
 
 // The tensor shape in a type, or nullptr: not a tensor, or its rank is unknown.

@@ -79,8 +79,9 @@ class Graph {
   friend class Rules;
   void Seed(const onnx::GraphProto& graph, const std::vector<const onnx::TypeProto*>& inputs);
   void InferNode(const onnx::NodeProto& node);
-  void InferIf(const onnx::NodeProto& node, std::vector<onnx::TypeProto>& outputs);
-  void InferLoop(const onnx::NodeProto& node, std::vector<onnx::TypeProto>& outputs);
+  // Errors: a broken node. Outputs are as far as they got.
+  absl::Status InferIf(const onnx::NodeProto& node, std::vector<onnx::TypeProto>& outputs);
+  absl::Status InferLoop(const onnx::NodeProto& node, std::vector<onnx::TypeProto>& outputs);
   void InferCall(const onnx::NodeProto& node, const onnx::FunctionProto& function,
                  std::vector<onnx::TypeProto>& outputs);
   const onnx::OpSchema* Schema(const onnx::NodeProto& node) const;

@@ -107,13 +107,12 @@ absl::StatusOr<std::pair<std::string, std::string>> AtLastColon(const std::strin
 
 }  // namespace
 
-absl::StatusOr<Plan> MakePlan(const PlanArguments& arguments, const Model& model, Plan* draft) {
+absl::StatusOr<Plan> MakePlan(const PlanArguments& arguments, const Model& model, const Index& index, Plan* draft) {
   const int ways = (arguments.preset.empty() ? 0 : 1) + (arguments.plan_file.empty() ? 0 : 1) +
                    (arguments.parts.empty() ? 0 : 1) + (arguments.by_size.empty() ? 0 : 1);
   if (ways != 1) {
     return InvalidArgument("give {} --preset, --plan, --part or --by-size", ways == 0 ? "one of" : "only one of");
   }
-  const Index index(model.proto());
   absl::StatusOr<Plan> plan;
   if (!arguments.preset.empty()) {
     plan = PlanFromPreset(arguments.preset, index, draft);

@@ -26,7 +26,7 @@ struct PlanArguments {
 
 // Exactly one of preset, plan_file, parts and by_size. `draft`: see PlanFromPreset. Lists split at commas; a tensor
 // whose name holds commas is recognised as a whole.
-absl::StatusOr<Plan> MakePlan(const PlanArguments& arguments, const Model& model, Plan* draft);
+absl::StatusOr<Plan> MakePlan(const PlanArguments& arguments, const Model& model, const Index& index, Plan* draft);
 
 // --type and --shape as types. A shape: "1x3x4", "[1,3,4]", "?" or a symbol for an open dim, split at the last colon.
 absl::StatusOr<ResolveOptions> GivenTypes(const PlanArguments& arguments);

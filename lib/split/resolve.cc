@@ -28,6 +28,11 @@ class Resolver {
   absl::StatusOr<Split> Resolve() {
     GOMAI_RETURN_IF_ERROR(CheckPlanNames(plan_));
     GOMAI_ASSIGN_OR_RETURN(order_, TopologicalOrder(index_, index_.main_scope()));
+    if (order_ != index_.scope(index_.main_scope()).nodes) {
+      diagnostics_.Warn(model_.path().string(),
+                        "its nodes are out of order: some stand before what they read; the parts "
+                        "are written in order");
+    }
     part_of_.assign(index_.nodes().size(), kUnassigned);
     GOMAI_ASSIGN_OR_RETURN(aliases_, ResolveAliasNames());
     for (size_t k = 0; k < plan_.parts.size(); ++k) {
