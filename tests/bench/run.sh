@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Time and memory of the tools, as ratios: tests/bench/run.sh [--runs N] [--chain-runs N] [--work DIR]
+#
+# Every figure is the minimum of N runs (default 7; whole and chain: 3), measured in turns with what it is compared with, so that
+# a busy spell of the machine meets both. The bytes are in the page cache. Nothing is asserted: machines differ. Uses the
+# programs in GOMAI_BIN (default: build/release/bin).
+#
+#   split, weights copied    against cp of the files that the split writes, in the same folder; peak memory
+#   split --weights=reference  time, and what is written
+#   gomai-info               time and peak memory
+#   chain                    against the whole model, same runtime, same threads
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+bin=${GOMAI_BIN:-$root/build/release/bin}
+python=${XDG_CACHE_HOME:-$HOME/.cache}/gomai/venv/bin/python
+work=$root/build/bench
+runs=7
+chain_runs=3
+trouble() { printf 'bench: %s\n' "$*" >&2; exit 2; }
+while [ $# -gt 0 ]; do
+  case $1 in
+    --runs|--chain-runs|--work)
+      [ $# -gt 1 ] || trouble "$1 needs a value"
+      case $1 in --runs) runs=$2 ;; --chain-runs) chain_runs=$2 ;; --work) work=$2 ;; esac
+      shift ;;
+    -h|--help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) trouble "unknown argument '$1' (--help shows what there is)" ;;
+  esac
+  shift
+done
+for program in gomai-opt gomai-split gomai-info gomai-run; do
+  [ -x "$bin/$program" ] || trouble "no $program in $bin; run examples/maskrcnn/run.sh or tests/run.sh first, or set GOMAI_BIN"
+done
+mkdir -p "$work"
+model=$work/v2.onnx
+[ -e "$model" ] || "$bin/gomai-opt" -q "$root/examples/models/maskrcnn_v2_op13.onnx" -p fill-weights -o "$model" --weights=inline
+[ -e "$work/image.npy" ] || "$python" "$root/examples/maskrcnn/make_image.py" --seed 1 -o "$work/image.npy"
+
+exec "$python" "$root/tests/bench/measure.py" "$bin" "$work" "$runs" "$chain_runs"
