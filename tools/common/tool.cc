@@ -43,21 +43,25 @@ absl::StatusOr<std::vector<std::string>> ExpandResponseFiles(int argc, char** ar
   return arguments;
 }
 
-// The nearest flags to what CLI11 didn't expect.
-std::string UnknownFlagHint(const CLI::App& app) {
+// The first argument that CLI11 took for a flag and doesn't know, or "".
+std::string UnknownFlag(const CLI::App& app) {
+  for (const std::string& extra : app.remaining()) {
+    if (extra.size() > 1 && extra.starts_with("-")) {
+      return extra.substr(0, extra.find('='));
+    }
+  }
+  return "";
+}
+
+absl::Status UnknownFlagError(const CLI::App& app, const std::string& flag) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) {
       names.push_back("--" + name);
     }
   }
-  for (const std::string& extra : app.remaining()) {
-    if (extra.starts_with("-")) {
-      const std::string flag = extra.substr(0, extra.find('='));
-      return DidYouMean(flag, {names.begin(), names.end()});
-    }
-  }
-  return "";
+  return InvalidArgument("there is no flag {}{} (--help shows what there is)", flag,
+                         DidYouMean(flag, {names.begin(), names.end()}));
 }
 
 int ExitCode(const absl::Status& status) {
@@ -141,11 +145,12 @@ int Tool::Main(int argc, char** argv, const std::function<absl::StatusOr<int>()>
     } catch (const CLI::Success& success) {
       app_.exit(success);
       return 0;
-    } catch (const CLI::ExtrasError& error) {
-      json_ = json_ || wants_json;
-      return Fail(InvalidArgument("{}{} (--help shows what there is)", error.what(), UnknownFlagHint(app_)), kTrouble);
     } catch (const CLI::Error& error) {
       json_ = json_ || wants_json;
+      // A misspelt flag is said before what it may have caused: that something required is missing.
+      if (const std::string flag = UnknownFlag(app_); !flag.empty()) {
+        return Fail(UnknownFlagError(app_, flag), kTrouble);
+      }
       return Fail(InvalidArgument("{} (--help shows how)", error.what()), kTrouble);
     }
     absl::StatusOr<int> code = run();
@@ -157,7 +162,7 @@ int Tool::Main(int argc, char** argv, const std::function<absl::StatusOr<int>()>
       document_["exit_code"] = *code;
       PrintJson();
     }
-    if (std::fflush(stdout) != 0) {
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
       return Fail(Internal("can't write to stdout"), kTrouble);
     }
     return *code;
