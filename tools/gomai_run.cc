@@ -133,14 +133,12 @@ int main(int argc, char** argv) {
   app.add_option("model", arguments.model, "a model, a manifest.json, or the folder of a split")->required();
   app.add_option("--input", arguments.inputs, "NAME=FILE.npy (.npz, .pb), or FILE.npz for all arrays in it (repeat)")
       ->type_name("NAME=FILE")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->allow_extra_args(false);
   app.add_flag("--random{0}", arguments.random, "make up the inputs that aren't given, from a seed (default: 0)")
       ->type_name("SEED");
   app.add_option("--input-shape", arguments.shapes, "the size of a made-up input, as image:3x544x960 (repeat)")
       ->type_name("NAME:SHAPE")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->allow_extra_args(false);
   app.add_option("-o,--output", arguments.folder, "write each output there as NAME.npy")->type_name("DIR");
   app.add_option("--dump-parts", arguments.dump_parts, "write each part's inputs and outputs as DIR/PART/TENSOR.npy")
       ->type_name("DIR");
