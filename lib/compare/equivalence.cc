@@ -59,6 +59,7 @@ absl::StatusOr<std::unique_ptr<Equivalence>> Equivalence::Open(const std::filesy
     GOMAI_RETURN_IF_ERROR(equivalence->CheckInputs(equivalence->model_->inputs()));
   }
   equivalence->tolerances_.resize(equivalence->rows_.size());
+  equivalence->copies_.Remove();  // all is open
   return equivalence;
 }
 

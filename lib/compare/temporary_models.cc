@@ -40,10 +40,11 @@ onnx::TypeProto WithoutShape(onnx::TypeProto type) {
 
 }  // namespace
 
-TemporaryModels::~TemporaryModels() {
+void TemporaryModels::Remove() {
   if (!folder_.empty()) {
     std::error_code ignored;
     std::filesystem::remove_all(folder_, ignored);
+    folder_.clear();
   }
 }
 

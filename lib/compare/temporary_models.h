@@ -16,7 +16,7 @@ namespace gomai {
 class TemporaryModels {
  public:
   TemporaryModels() = default;
-  ~TemporaryModels();
+  ~TemporaryModels() { Remove(); }
   TemporaryModels(const TemporaryModels&) = delete;
   TemporaryModels& operator=(const TemporaryModels&) = delete;
 
@@ -28,6 +28,10 @@ class TemporaryModels {
   // The file itself, unless external weights lie at offsets that aren't multiples of 64: kernels may add up in another
   // order on memory aligned otherwise, and then the last bits differ. Then a copy with its weights aligned.
   absl::StatusOr<std::filesystem::path> Aligned(const std::filesystem::path& file);
+
+  // Removes them now. A session that is open keeps what it has mapped, so that an interrupted run leaves nothing
+  // behind.
+  void Remove();
 
  private:
   absl::StatusOr<std::filesystem::path> Place();  // a fresh folder for one model
