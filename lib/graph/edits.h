@@ -146,6 +146,18 @@ absl::Status CheckEdited(const Index& before, const Index& after, const Applied&
 // Sorts the scopes whose order an edit made wrong; true if anything moved. kFailedPrecondition for a cycle.
 absl::StatusOr<bool> RepairOrder(const Index& before, const Index& after, Applied& applied);
 
+// The places of the elements to keep, for Reorder below.
+template <typename Field, typename Keep>
+std::vector<int> KeptPlaces(const Field& field, Keep keep) {
+  std::vector<int> places;
+  for (int i = 0; i < field.size(); ++i) {
+    if (keep(i)) {
+      places.push_back(i);
+    }
+  }
+  return places;
+}
+
 // Puts the elements of a repeated field in the order given (order[i]: the old place of what comes i-th), by swaps.
 // Elements whose old place isn't in `order` are deleted.
 template <typename T>

@@ -9,6 +9,7 @@
 #include "lib/graph/describe.h"
 #include "lib/model/dtype.h"
 #include "lib/model/tensor.h"
+#include "tools/common/info_text.h"
 #include "tools/common/tool.h"
 
 namespace gomai {
@@ -18,22 +19,7 @@ using Json = nlohmann::ordered_json;
 using Rows = std::vector<std::vector<std::string>>;
 
 constexpr size_t kWidth = 100;
-constexpr size_t kScreen = 40;  // lines
 constexpr size_t kLabel = 12;
-
-// "2,377"
-std::string Grouped(uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (size_t at = digits.size(); at > 3;) {
-    at -= 3;
-    digits.insert(at, ",");
-  }
-  return digits;
-}
-
-std::string Plural(uint64_t count, std::string_view singular, std::string_view plural) {
-  return fmt::format("{} {}", Grouped(count), count == 1 ? singular : plural);
-}
 
 std::string Label(std::string_view label, std::string_view text) {
   return fmt::format("{:<{}}{}\n", label, kLabel, text);
@@ -56,55 +42,6 @@ std::string Wrapped(const std::vector<std::string>& items, size_t indent) {
     column += item.size();
   }
   return text;
-}
-
-std::vector<std::string> CountItems(const std::vector<Count>& counts, size_t limit) {
-  std::vector<std::string> items;
-  for (size_t i = 0; i < std::min(limit, counts.size()); ++i) {
-    items.push_back(fmt::format("{} {}", counts[i].count, counts[i].name));
-  }
-  if (counts.size() > limit) {
-    items.push_back(fmt::format("{} more", counts.size() - limit));
-  }
-  return items;
-}
-
-Json CountJson(const std::vector<Count>& counts) {
-  Json json = Json::object();
-  for (const Count& count : counts) {
-    json[count.name] = count.count;
-  }
-  return json;
-}
-
-// "3 x height x width": dims as a person writes them; "?" for what has no name.
-std::string Dims(const onnx::TypeProto& type) {
-  const onnx::TensorShapeProto* shape = FindShape(type);
-  if (shape == nullptr) {
-    return type.has_tensor_type() ? "any rank" : "";
-  }
-  std::string text;
-  for (const onnx::TensorShapeProto::Dimension& dim : shape->dim()) {
-    text += fmt::format("{}{}", text.empty() ? "" : " x ",
-                        dim.has_dim_value()       ? std::to_string(dim.dim_value())
-                        : dim.dim_param().empty() ? "?"
-                                                  : dim.dim_param());
-  }
-  return text.empty() ? "scalar" : text;
-}
-
-Json ShapeJson(const onnx::TypeProto& type) {
-  const onnx::TensorShapeProto* shape = FindShape(type);
-  if (shape == nullptr) {
-    return nullptr;
-  }
-  Json json = Json::array();
-  for (const onnx::TensorShapeProto::Dimension& dim : shape->dim()) {
-    json.push_back(dim.has_dim_value()       ? Json(dim.dim_value())
-                   : dim.dim_param().empty() ? Json()
-                                             : Json(dim.dim_param()));
-  }
-  return json;
 }
 
 std::string ElementName(const onnx::TypeProto& type) {
@@ -357,95 +294,6 @@ absl::StatusOr<InfoView> TensorsView(const Index& index, const Shapes* shapes, c
   view.text = Table({"tensor", "type", "shape", "uses", "from"}, rows, {false, false, false, true, false});
   view.text += fmt::format("{}{} of {}\n", rows.empty() ? "" : "\n", Plural(rows.size(), "tensor", "tensors"),
                            Grouped(index.values().size()));
-  return view;
-}
-
-InfoView DynamicView(const Index& index, const Shapes& shapes, const DynamicReport& report, bool all) {
-  InfoView view;
-  view.json = {{"values", report.values}, {"dynamic", report.dynamic.size()}, {"unranked", report.unranked}};
-  if (report.dynamic.empty()) {
-    view.text = fmt::format("all {} have fixed shapes\n", Plural(report.values, "value", "values"));
-  } else {
-    view.text = fmt::format(
-        "{} of {} have no fixed shape{}\n\n", Grouped(report.dynamic.size()), Plural(report.values, "value", "values"),
-        report.unranked == 0 ? "" : fmt::format(", {} of them no known rank", Grouped(report.unranked)));
-  }
-  std::vector<std::string> causes;
-  Rows rows;
-  view.json["causes"] = Json::array();
-  for (const DynamicCause& cause : report.causes) {
-    const std::string what =
-        cause.node != kNone ? index.Describe(cause.node) : fmt::format("input {}", index.value(cause.input).name);
-    causes.push_back(what);
-    view.json["causes"].push_back(
-        {{"cause", what}, {"why", cause.why}, {"values", cause.values}, {"alone", cause.alone}});
-    if (all || rows.size() < kScreen - 8) {
-      rows.push_back({Grouped(cause.values), Grouped(cause.alone), what, cause.why});
-    }
-  }
-  if (!rows.empty()) {
-    view.text += Table({"reaches", "alone", "cause", "why"}, rows, {true, true, false, false});
-    view.text += rows.size() < causes.size()
-                     ? fmt::format("and {} more causes (-v shows all)\n", causes.size() - rows.size())
-                     : "";
-    view.text += "\nreaches: values that the cause makes dynamic; alone: those that would be fixed without it\n";
-  }
-  view.json["tensors"] = Json::array();
-  Rows values;
-  for (const DynamicValue& value : report.dynamic) {
-    const std::string name(index.value(value.value).name);
-    const onnx::TypeProto* type = shapes.Find(name);
-    std::vector<std::string> from;
-    for (const int cause : value.causes) {
-      from.push_back(causes[static_cast<size_t>(cause)]);
-    }
-    view.json["tensors"].push_back(
-        {{"name", name}, {"shape", type == nullptr ? Json() : ShapeJson(*type)}, {"causes", from}});
-    if (all) {
-      values.push_back({name, type == nullptr ? "unknown type" : Dims(*type),
-                        from.size() > 1 ? fmt::format("{} and {} more", from[0], from.size() - 1)
-                        : from.empty()  ? ""
-                                        : from[0]});
-    }
-  }
-  view.text += values.empty() ? "" : "\n" + Table({"tensor", "shape", "made dynamic by"}, values, {});
-  return view;
-}
-
-InfoView ScopesView(const Index& index, bool all) {
-  InfoView view;
-  const NameScopes tree = FindNameScopes(index);
-  view.json = {{"scopes", Json::array()}, {"unscoped_nodes", tree.unscoped_nodes}};
-  // As deep as one screen allows.
-  std::vector<size_t> per_depth;
-  for (const NameScope& scope : tree.scopes) {
-    per_depth.resize(std::max(per_depth.size(), static_cast<size_t>(scope.depth) + 1));
-    ++per_depth[static_cast<size_t>(scope.depth)];
-    view.json["scopes"].push_back(
-        {{"scope", scope.path}, {"nodes", scope.nodes}, {"yields", scope.yields}, {"operators", CountJson(scope.ops)}});
-  }
-  size_t depths = 0;
-  for (size_t lines = 0; depths < per_depth.size() && (all || depths == 0 || lines + per_depth[depths] <= kScreen);
-       ++depths) {
-    lines += per_depth[depths];
-  }
-  Rows rows;
-  for (const NameScope& scope : tree.scopes) {
-    if (static_cast<size_t>(scope.depth) < depths) {
-      rows.push_back({std::string(static_cast<size_t>(scope.depth) * 2, ' ') + scope.path, Grouped(scope.nodes),
-                      Grouped(scope.yields), fmt::format("{}", fmt::join(CountItems(scope.ops, 3), ", "))});
-    }
-  }
-  if (rows.empty()) {
-    view.text = "no node name has a slash: there are no scopes to cut by; cut by tensors instead (--tensors)\n";
-    return view;
-  }
-  view.text = Table({"scope", "nodes", "yields", "operators"}, rows, {false, true, true, false}) + "\n";
-  view.text += rows.size() < tree.scopes.size()
-                   ? fmt::format("{} deeper scopes are left out (-v shows all)\n", tree.scopes.size() - rows.size())
-                   : "";
-  view.text += fmt::format("{} of the main graph in no scope; yields: tensors that leave a scope\n",
-                           Plural(tree.unscoped_nodes, "node", "nodes"));
   return view;
 }
 
