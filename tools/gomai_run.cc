@@ -13,7 +13,7 @@ constexpr char kExamples[] = R"(  gomai-run model.onnx --input image=image.npy -
       outputs/boxes.npy and so on; without -o only the table of outputs and times
   gomai-run parts/manifest.json --input image=image.npy -o outputs/ --dump-parts dump/
       the parts as a chain, and what goes in and out of each as dump/PART/TENSOR.npy
-  gomai-run model.onnx --random --input-shape image:3x544x960 --warmup 1 --runs 5
+  gomai-run model.onnx --random --input-shape image:3x480x640 --warmup 1 --runs 5
       times on made-up inputs, the same on every machine)";
 
 struct Arguments {
@@ -136,7 +136,7 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   app.add_flag("--random{0}", arguments.random, "make up the inputs that aren't given, from a seed (default: 0)")
       ->type_name("SEED");
-  app.add_option("--input-shape", arguments.shapes, "the size of a made-up input, as image:3x544x960 (repeat)")
+  app.add_option("--input-shape", arguments.shapes, "the size of a made-up input, as image:3x480x640 (repeat)")
       ->type_name("NAME:SHAPE")
       ->allow_extra_args(false);
   app.add_option("-o,--output", arguments.folder, "write each output there as NAME.npy")->type_name("DIR");

@@ -19,7 +19,7 @@ namespace {
 constexpr char kExamples[] = R"(  gomai-split model.onnx --preset torchvision-maskrcnn --print-plan
       what each part would hold; nothing is written
   gomai-split model.onnx --preset torchvision-maskrcnn -o parts/
-      parts/preprocess.onnx, parts/backbone_rpn.onnx, ... and parts/manifest.json
+      one file for each part, and parts/manifest.json
   gomai-split model.onnx -o parts/ --part stem=/layer1/Relu_output_0 --part body=scope:/layer2
       two parts by tensor and by scope, and the rest
   gomai-split model.onnx -o parts/ --by-size 50M --weights=shared

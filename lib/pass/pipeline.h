@@ -2,7 +2,7 @@
 
 // Pipelines: text that parses to a list of configured passes and prints back.
 //
-//   freeze-shapes{image=3x544x960},maxpool-1x1{form=conv}
+//   freeze-shapes{image=3x480x640},maxpool-1x1{form=conv}
 //
 // Grammar: pipeline = [pass {"," pass}] ; pass = name ["{" [option {"," option}] "}"] ; option = key ["=" value].
 // A value ends at ',' or '}' outside brackets and quotes; "..." quotes, with \" and \\ inside. Print(Parse(t)) is

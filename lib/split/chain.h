@@ -26,7 +26,7 @@ struct ChainOptions {
   SessionOptions session;
   std::map<std::string, std::filesystem::path> replace;  // part -> file; names, dtypes and shapes are checked first
   bool check_digests = true;  // a part changed after the split: kFailedPrecondition naming it
-  std::function<void(const std::string& what)> progress;  // "opening backbone_rpn", "running box"
+  std::function<void(const std::string& what)> progress;  // "opening stem", "running body"
 };
 
 struct PartRun {

@@ -3,8 +3,8 @@
 // Presets: plans for families of models, as data (lib/split/presets/*.json, built into the library).
 //
 // A preset is a plan whose outputs and aliases are selectors by scope, so it fits every model with those scopes,
-// whatever its backbone, heads and size. If a model's scopes all lie below a common one ("/model/transform" for
-// "/transform"), the preset is applied below it. An alias "features_{i}" numbers what its selector yields, in order of
+// whatever its trunk, heads and size. If a model's scopes all lie below a common one ("/model/encoder" for
+// "/encoder"), the preset is applied below it. An alias "features_{i}" numbers what its selector yields, in order of
 // first use.
 
 #include <string>
@@ -30,7 +30,7 @@ absl::StatusOr<std::vector<Preset>> AllPresets();
 // gets the plan with each missing scope replaced by its nearest one, to edit by hand.
 absl::StatusOr<Plan> PlanFromPreset(std::string_view preset, const Index& index, Plan* draft);
 
-// Resolves aliases that are selectors ("features_{i}": "scope:/backbone") to tensors. Aliases that match nothing are
+// Resolves aliases that are selectors ("features_{i}": "scope:/encoder") to tensors. Aliases that match nothing are
 // left out when `optional`.
 absl::StatusOr<std::map<std::string, std::string>> ResolveAliases(const std::map<std::string, std::string>& aliases,
                                                                   const Index& index, bool optional);

@@ -7,7 +7,7 @@
 //   outputs scope:/a/b->/c    of those, what the scope /c reads ('*' as a scope: anything)
 //
 // A node is in scope S if its name is S or begins with "S/". A scope may hold '*' and '?', which don't cross a '/':
-// "scope:/head/cls_logits*" is what leaves /head/cls_logits, /head/cls_logits_1, … Nodes without a slashed name are in
+// "scope:/head/logits*" is what leaves /head/logits, /head/logits_1, … Nodes without a slashed name are in
 // no scope. A body belongs to its node: what it reads, that node reads.
 
 #include <string>
@@ -29,7 +29,7 @@ class ScopeNames {
   bool Has(std::string_view pattern) const;                        // some node is in it
   std::vector<std::string> Nearest(std::string_view scope) const;  // up to 3
   std::vector<std::string> EndingWith(
-      std::string_view suffix) const;  // "/model" for "/transform" if "/model/transform" is one
+      std::string_view suffix) const;  // "/model" for "/encoder" if "/model/encoder" is one
  private:
   std::vector<std::string> names_;  // sorted, unique
 };
