@@ -1,0 +1,105 @@
+// Passes on every model at hand (the project's own and ONNX's test models): what must hold whatever the model is.
+//
+//   - the change set is empty if and only if no byte changed
+//   - no pass brings a structural fault into a model
+//   - a second prune or strip-doc-strings finds nothing to do
+//   - renaming everything and renaming it back gives the same bytes
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <set>
+
+#include "lib/graph/verify.h"
+#include "lib/pass/pipeline.h"
+#include "tests/support/paths.h"
+
+namespace gomai {
+namespace {
+
+std::string Bytes(const Model& model) {
+  std::string bytes;
+  REQUIRE(SerializeDeterministic(model.proto(), &bytes));
+  return bytes;
+}
+
+std::multiset<FaultKind> Faults(const Model& model) {
+  std::multiset<FaultKind> kinds;
+  for (const Fault& fault : Verify(model, Index(model.proto()))) {
+    kinds.insert(fault.kind);
+  }
+  return kinds;
+}
+
+absl::StatusOr<std::vector<PassReport>> Run(Model& model, std::string_view text) {
+  const absl::StatusOr<Pipeline> pipeline = ParsePipeline(text);
+  REQUIRE(pipeline.ok());
+  PipelineOptions options;
+  options.allow_shape_change = true;  // some test models declare shapes that are false
+  return RunPipeline(*pipeline, model, options, Diagnostics());
+}
+
+// Calls check(model) with each model that loads and whose structure is sound; gives their number.
+template <typename Check>
+size_t ForEachSoundModel(const Check& check) {
+  size_t count = 0;
+  for (const std::filesystem::path& path : testing::AllModels()) {
+    absl::StatusOr<Model> model = Model::Load(path);
+    if (!model.ok() || !VerifyForWriting(*model, Index(model->proto())).ok()) {
+      continue;
+    }
+    INFO("model " << path.string());
+    check(*model);
+    ++count;
+  }
+  return count;
+}
+
+void CheckSettles(const std::string& pipeline) {
+  size_t changed = 0;
+  const size_t models = ForEachSoundModel([&](Model& model) {
+    const std::string before = Bytes(model);
+    const std::multiset<FaultKind> faults = Faults(model);
+    const auto first = Run(model, pipeline);
+    INFO(first.status().ToString());
+    REQUIRE(first.ok());
+    const std::string once = Bytes(model);
+    REQUIRE(first->at(0).changes.empty() == (once == before));
+    changed += once == before ? 0 : 1;
+    const std::multiset<FaultKind> after = Faults(model);
+    REQUIRE(std::includes(faults.begin(), faults.end(), after.begin(), after.end()));
+    const auto second = Run(model, pipeline);
+    REQUIRE(second.ok());
+    REQUIRE(second->at(0).changes.empty());
+    REQUIRE(Bytes(model) == once);
+  });
+  INFO(models << " models, of which " << changed << " changed");
+  CHECK(models > 100);
+}
+
+TEST_CASE("prune settles after one run on every model") { CheckSettles("prune"); }
+TEST_CASE("strip-doc-strings settles after one run on every model") { CheckSettles("strip-doc-strings"); }
+
+TEST_CASE("renaming everything and back gives the same bytes on every model") {
+  const size_t models = ForEachSoundModel([&](Model& model) {
+    const Index index(model.proto());
+    if (index.values().empty()) {
+      return;
+    }
+    const std::string before = Bytes(model);
+    const auto there = Run(model, "rename{*=away/*,match=glob,what=both}");
+    INFO(there.status().ToString());
+    REQUIRE(there.ok());
+    const std::string renamed = Bytes(model);
+    REQUIRE(renamed != before);
+    const absl::Status sound = VerifyForWriting(model, Index(model.proto()));
+    INFO(sound.ToString());
+    REQUIRE(sound.ok());
+    const auto back = Run(model, "rename{away/=,match=prefix,what=both}");
+    INFO(back.status().ToString());
+    REQUIRE(back.ok());
+    REQUIRE(Bytes(model) == before);
+  });
+  CHECK(models > 100);
+}
+
+}  // namespace
+}  // namespace gomai
