@@ -95,8 +95,8 @@ std::optional<uint32_t> ApiVersionOf(std::string_view version) {
   return static_cast<uint32_t>(*minor);
 }
 
-// One pool of memory for all sessions: the parts of a chain run one after another, and each with a pool of its own would
-// keep what it needed at its worst.
+// One pool of memory for all sessions: the parts of a chain run one after another, and each with a pool of its own
+// would keep what it needed at its worst.
 absl::Status ShareArena(const Library& library) {
   const OrtApi& api = *library.api;
   constexpr std::string_view kDoing = "making a memory pool";
