@@ -1,7 +1,11 @@
 // fill-weights: made-up values for the tensors that strip-weights emptied.
 //
 // The rule (lib/model/seeded.h) stands in each tensor's doc string, so nothing but the model is needed. The doc string
-// stays: that makes strip-weights the exact inverse.
+// stays: that makes strip-weights the exact inverse. Large tensors go through a spool file, as weights that were loaded
+// lie in theirs: memory stays that of the graph.
+#include <algorithm>
+#include <optional>
+
 #include "lib/base/digest.h"
 #include "lib/base/text.h"
 #include "lib/model/dtype.h"
@@ -15,6 +19,16 @@ namespace {
 // One protobuf message, and so a model in memory, ends at 2 GiB.
 constexpr uint64_t kMostBytes = (uint64_t{1} << 31) - (uint64_t{1} << 24);
 
+constexpr uint64_t kChunk = uint64_t{1} << 16;  // values at a time
+constexpr uint64_t kSpooled = 4096;             // bytes; the size from which a loaded model leaves weights in its file
+
+// Where a tensor's values lie in the spool file.
+struct Filled {
+  onnx::TensorProto* tensor;
+  uint64_t offset;
+  uint64_t length;
+};
+
 absl::Status Run(PassContext& context) {
   const int64_t seed = context.options().Int("seed");
   if (seed < 0) {
@@ -22,6 +36,8 @@ absl::Status Run(PassContext& context) {
   }
   const Index& index = context.index();
   Sha256 digest;
+  std::optional<SpoolFile> spool;
+  std::vector<Filled> spooled;
   uint64_t tensors = 0;
   uint64_t total = 0;
   for (const onnx::TensorProto& tensor : context.model().proto().graph().initializer()) {
@@ -48,9 +64,33 @@ absl::Status Run(PassContext& context) {
     }
     total += elements * sizeof(float);
     ++tensors;
-    std::string bytes = SeededBytes(tensor.name(), elements, *rule, static_cast<uint64_t>(seed));
-    digest.Update({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
-    SetRawData(context.editor().MutableInitializer(value), std::move(bytes));
+    onnx::TensorProto& filled = context.editor().MutableInitializer(value);
+    const auto make = [&](uint64_t first, uint64_t number) {
+      std::string bytes = SeededBytes(tensor.name(), first, number, *rule, static_cast<uint64_t>(seed));
+      digest.Update({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+      return bytes;
+    };
+    if (elements * sizeof(float) < kSpooled) {
+      SetRawData(filled, make(0, elements));
+      continue;
+    }
+    if (!spool) {
+      GOMAI_ASSIGN_OR_RETURN(spool, SpoolFile::Create("made-up weights"));
+    }
+    spooled.push_back({&filled, spool->size(), elements * sizeof(float)});
+    for (uint64_t first = 0; first < elements; first += kChunk) {
+      GOMAI_RETURN_IF_ERROR(spool->Append(make(first, std::min(kChunk, elements - first))));
+    }
+  }
+  if (spool) {
+    GOMAI_ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, spool->Finish());
+    const uint64_t source = context.AddSource(std::move(file));
+    for (const Filled& filled : spooled) {
+      SetMarker(*filled.tensor, {.source_id = source,
+                                 .offset = filled.offset,
+                                 .length = filled.length,
+                                 .field = onnx::TensorProto::kRawDataFieldNumber});
+    }
   }
   if (tensors == 0) {
     context.diagnostics().Warn("",
@@ -58,7 +98,8 @@ absl::Status Run(PassContext& context) {
                                "there is nothing to fill");
     return absl::OkStatus();
   }
-  context.diagnostics().Note("", "filled {} initializers, {} bytes, sha256 {}", tensors, total, digest.Hex());
+  context.diagnostics().Note("", "filled {} initializer{}, {} bytes, sha256 {}", tensors, tensors == 1 ? "" : "s",
+                             total, digest.Hex());
   return absl::OkStatus();
 }
 

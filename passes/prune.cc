@@ -3,6 +3,7 @@
 // Need spreads from the model's outputs backwards, through bodies and into functions that needed nodes call; each value
 // and node is visited once, so the cost is linear. A body's outputs are needed as soon as its node is: dropping one
 // would change the node's own outputs. What a body captures is needed only if a needed node in it reads it.
+#include <algorithm>
 #include <unordered_map>
 
 #include "lib/pass/pass.h"
@@ -171,6 +172,51 @@ class Needs {
   std::vector<NodeId> work_;
 };
 
+// Quantization annotations of values that are gone, in every graph. They may hold the last mention of a scale.
+template <typename Stays>
+void EraseAnnotations(PassContext& context, Stays stays) {
+  const Index& index = context.index();
+  int64_t stale = 0;
+  for (ScopeId id = 0; id < static_cast<ScopeId>(index.scopes().size()); ++id) {
+    if (const onnx::GraphProto* graph = index.scope(id).graph; graph != nullptr) {
+      for (const onnx::TensorAnnotation& annotation : graph->quantization_annotation()) {
+        stale += stays(id, annotation.tensor_name()) ? 0 : 1;
+      }
+    }
+  }
+  if (stale == 0) {
+    return;
+  }
+  onnx::ModelProto& work = context.editor().MutableModel(
+      fmt::format("erased {} quantization annotation{} of values that are gone", stale, stale == 1 ? "" : "s"));
+  // Each scope's nodes in the working copy, outer scopes first, to reach the bodies in them.
+  std::vector<google::protobuf::RepeatedPtrField<onnx::NodeProto>*> nodes;
+  int function = 0;
+  for (ScopeId id = 0; id < static_cast<ScopeId>(index.scopes().size()); ++id) {
+    const Index::Scope& scope = index.scope(id);
+    onnx::GraphProto* graph = nullptr;
+    if (scope.function != nullptr) {
+      nodes.push_back(work.mutable_functions(function++)->mutable_node());
+      continue;
+    }
+    if (scope.owner == kNone) {
+      graph = work.mutable_graph();
+    } else {
+      const Index::Node& owner = index.node(scope.owner);
+      onnx::AttributeProto& attribute = *nodes[static_cast<size_t>(owner.scope)]
+                                             ->Mutable(owner.position)
+                                             ->mutable_attribute(scope.attribute_position);
+      graph = scope.attribute_index < 0 ? attribute.mutable_g() : attribute.mutable_graphs(scope.attribute_index);
+    }
+    nodes.push_back(graph->mutable_node());
+    auto& annotations = *graph->mutable_quantization_annotation();
+    annotations.erase(
+        std::remove_if(annotations.begin(), annotations.end(),
+                       [&](const onnx::TensorAnnotation& annotation) { return !stays(id, annotation.tensor_name()); }),
+        annotations.end());
+  }
+}
+
 absl::Status Run(PassContext& context) {
   const PassOptions& options = context.options();
   const Settings settings = {.nodes = options.Bool("nodes"),
@@ -181,6 +227,22 @@ absl::Status Run(PassContext& context) {
   Editor& editor = context.editor();
   const Needs needs(context.model().proto(), index, settings);
   const auto scopes = static_cast<ScopeId>(index.scopes().size());
+  // Is `name` still defined in this scope afterwards?
+  const auto defined = [&](ScopeId id, std::string_view name) {
+    const ValueId value_id = index.FindValue(id, name);
+    if (value_id == kNone) {
+      return false;
+    }
+    const Index::Value& value = index.value(value_id);
+    switch (value.origin) {
+      case Index::Origin::kNode:
+        return needs.Node(value.producer);
+      case Index::Origin::kInitializer:
+        return !settings.initializers || needs.Value(value_id);
+      default:
+        return true;
+    }
+  };
   for (ScopeId id = 0; id < scopes; ++id) {
     const Index::Scope& scope = index.scope(id);
     if (!needs.Scope(id)) {
@@ -194,25 +256,9 @@ absl::Status Run(PassContext& context) {
         editor.EraseNode(node);
       }
     }
-    // What is still defined here afterwards.
-    const auto stays = [&](std::string_view name) {
-      const ValueId value_id = index.FindValue(id, name);
-      if (value_id == kNone) {
-        return false;
-      }
-      const Index::Value& value = index.value(value_id);
-      switch (value.origin) {
-        case Index::Origin::kNode:
-          return needs.Node(value.producer);
-        case Index::Origin::kInitializer:
-          return !settings.initializers || needs.Value(value_id);
-        default:
-          return true;
-      }
-    };
     const auto check_info = [&](const auto& infos) {
       for (const onnx::ValueInfoProto& info : infos) {
-        if (settings.value_info && !stays(info.name())) {
+        if (settings.value_info && !defined(id, info.name())) {
           editor.EraseValueInfo(id, info.name());
         }
       }
@@ -224,7 +270,7 @@ absl::Status Run(PassContext& context) {
     check_info(scope.graph->value_info());
     const auto check_initializer = [&](const std::string& name) {
       const ValueId value = index.FindValue(id, name);
-      if (value != kNone && index.value(value).origin == Index::Origin::kInitializer && !stays(name)) {
+      if (value != kNone && index.value(value).origin == Index::Origin::kInitializer && !defined(id, name)) {
         editor.EraseInitializer(value);
       }
     };
@@ -234,6 +280,13 @@ absl::Status Run(PassContext& context) {
     for (const onnx::SparseTensorProto& tensor : scope.graph->sparse_initializer()) {
       check_initializer(tensor.values().name());
     }
+  }
+  if (settings.value_info) {
+    // Scopes that go with their node or function take theirs along; an annotation may name a captured value.
+    EraseAnnotations(context, [&](ScopeId id, std::string_view name) {
+      const ValueId value = index.Resolve(id, name);
+      return !needs.Scope(id) || (value != kNone && defined(index.value(value).scope, name));
+    });
   }
   return absl::OkStatus();
 }
@@ -250,8 +303,8 @@ const PassInfo& PrunePass() {
           "pruned "
           "as the main graph is, and an initializer that only a body reads is needed.\n\n"
           "Model inputs stay, and so do initializers that are inputs too, since a caller may give another value; "
-          "outputs of bodies; nodes without outputs; what training information refers to. Value descriptions of "
-          "names that nothing defines are removed with the others.",
+          "outputs of bodies; nodes without outputs; what training information refers to. Value descriptions and "
+          "quantization annotations of names that nothing defines are removed with the others.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphsAndFunctions,
       .options =
@@ -268,7 +321,7 @@ const PassInfo& PrunePass() {
               {.name = "value-info",
                .type = OptionType::kBool,
                .default_value = "true",
-               .help = "remove descriptions of values that are gone"},
+               .help = "remove descriptions and annotations of values that are gone"},
           },
       .examples = {"prune", "prune{nodes=false}"},
       .run = Run,

@@ -75,9 +75,10 @@ absl::Status Run(PassContext& context) {
   const auto note = [&](const std::string& type, const std::string& place) {
     if (const auto count = counts.find(type); count != counts.end()) {
       if (count->second > 0) {
-        work = &context.editor().MutableModel(type == "ModelProto"
-                                                  ? "removed the doc string of the model"
-                                                  : fmt::format("removed {} doc strings of {}", count->second, place));
+        work = &context.editor().MutableModel(
+            type == "ModelProto"
+                ? "removed the doc string of the model"
+                : fmt::format("removed {} doc string{} of {}", count->second, count->second == 1 ? "" : "s", place));
       }
       counts.erase(count);
     }
@@ -90,10 +91,8 @@ absl::Status Run(PassContext& context) {
     note(type, type);
   }
   if (!kept.empty()) {
-    context.diagnostics().Note("",
-                               "kept {} doc strings that say how fill-weights makes up values; weights=true "
-                               "removes them too",
-                               kept.size());
+    context.diagnostics().Note("", "kept {} that fill-weights makes up values by; weights=true removes them too",
+                               kept.size() == 1 ? "a doc string" : fmt::format("{} doc strings", kept.size()));
   }
   if (work == nullptr) {
     return absl::OkStatus();

@@ -3,6 +3,7 @@
 // Values become a mean and a standard deviation in the tensor's doc string. A tensor that fill-weights filled gets its
 // own doc string back to the digit: what a rule says is compared with the values before new figures are computed, since
 // those of a finite sample never are the rule's own.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -89,13 +90,25 @@ absl::StatusOr<SeededRule> Measure(const onnx::TensorProto& tensor, std::span<co
   return SeededRule{mean, deviation};
 }
 
+// Are these the values that a rule gives?
+bool Gives(std::string_view name, const SeededRule& rule, uint64_t seed, std::span<const uint8_t> bytes) {
+  constexpr size_t kChunk = size_t{1} << 16;
+  for (size_t first = 0; first < bytes.size() / sizeof(float); first += kChunk) {
+    const size_t count = std::min(kChunk, bytes.size() / sizeof(float) - first);
+    const std::string filled = SeededBytes(name, first, count, rule, seed);
+    if (std::memcmp(filled.data(), bytes.data() + first * sizeof(float), filled.size()) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
 absl::StatusOr<std::string> NewDocString(const onnx::TensorProto& tensor, std::span<const uint8_t> bytes,
                                          const Settings& settings) {
   if (IsSeededText(tensor.doc_string())) {
     const absl::StatusOr<SeededRule> rule = ParseSeededRule(tensor.doc_string());
     if (rule.ok()) {
-      const std::string filled = SeededBytes(tensor.name(), bytes.size() / sizeof(float), *rule, settings.seed);
-      if (std::memcmp(filled.data(), bytes.data(), bytes.size()) == 0) {
+      if (Gives(tensor.name(), *rule, settings.seed, bytes)) {
         return tensor.doc_string();
       }
     }

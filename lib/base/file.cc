@@ -74,9 +74,10 @@ absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::fi
   return std::shared_ptr<const MappedFile>(std::move(file));
 }
 
-absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Spool(int descriptor, const std::string& name) {
+absl::StatusOr<SpoolFile> SpoolFile::Create(const std::string& name) {
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->path_ = name;
+  file->nameless_ = true;
   std::error_code no_folder;
   const std::filesystem::path folder = std::filesystem::temp_directory_path(no_folder);
   std::string pattern = ((no_folder ? std::filesystem::path("/tmp") : folder) / "gomai-XXXXXX").string();
@@ -85,6 +86,22 @@ absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Spool(int descript
     return SystemError("can't make a temporary file", pattern, errno);
   }
   ::unlink(pattern.c_str());
+  return SpoolFile(std::move(file));
+}
+
+absl::Status SpoolFile::Append(std::string_view bytes) {
+  size_ += bytes.size();
+  std::error_code no_folder;
+  return WriteAll(file_->descriptor_, bytes.data(), bytes.size(), std::filesystem::temp_directory_path(no_folder));
+}
+
+absl::StatusOr<std::shared_ptr<const MappedFile>> SpoolFile::Finish() {
+  GOMAI_RETURN_IF_ERROR(file_->Map());
+  return std::shared_ptr<const MappedFile>(std::move(file_));
+}
+
+absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Spool(int descriptor, const std::string& name) {
+  GOMAI_ASSIGN_OR_RETURN(SpoolFile spool, SpoolFile::Create(name));
   std::vector<char> buffer(size_t{1} << 20);
   while (true) {
     const ssize_t n = ::read(descriptor, buffer.data(), buffer.size());
@@ -97,10 +114,9 @@ absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Spool(int descript
     if (n == 0) {
       break;
     }
-    GOMAI_RETURN_IF_ERROR(WriteAll(file->descriptor_, buffer.data(), static_cast<size_t>(n), pattern));
+    GOMAI_RETURN_IF_ERROR(spool.Append({buffer.data(), static_cast<size_t>(n)}));
   }
-  GOMAI_RETURN_IF_ERROR(file->Map());
-  return std::shared_ptr<const MappedFile>(std::move(file));
+  return spool.Finish();
 }
 
 absl::Status MappedFile::Map() {

@@ -20,7 +20,7 @@ namespace gomai {
 class MappedFile {
  public:
   static absl::StatusOr<std::shared_ptr<const MappedFile>> Open(const std::filesystem::path& path);
-  // All that comes from a pipe, spooled into a nameless file in the temporary folder; `name` is for messages.
+  // All that comes from a pipe, in a SpoolFile; `name` is for messages.
   static absl::StatusOr<std::shared_ptr<const MappedFile>> Spool(int descriptor, const std::string& name);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
@@ -31,19 +31,38 @@ class MappedFile {
   // with it, all of which count as this process's memory.
   absl::Status Read(uint64_t offset, std::span<uint8_t> to) const;
   const std::filesystem::path& path() const { return path_; }
+  bool nameless() const { return nameless_; }     // a spool file: nothing else can open it, path() is for messages
   int descriptor() const { return descriptor_; }  // for copy_file_range
   uint64_t inode() const { return inode_; }
   uint64_t device() const { return device_; }
 
  private:
+  friend class SpoolFile;
   MappedFile() = default;
   absl::Status Map();  // from descriptor_
   std::filesystem::path path_;
+  bool nameless_ = false;
   int descriptor_ = -1;
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
   uint64_t inode_ = 0;
   uint64_t device_ = 0;
+};
+
+// Bytes that have no file yet: a nameless one in the temporary folder, written once and then read like any other, so
+// that payloads which come from elsewhere (a pipe, a computation) needn't stay in memory.
+class SpoolFile {
+ public:
+  static absl::StatusOr<SpoolFile> Create(const std::string& name);  // for messages
+
+  absl::Status Append(std::string_view bytes);  // unbuffered
+  uint64_t size() const { return size_; }
+  absl::StatusOr<std::shared_ptr<const MappedFile>> Finish();  // ends the writing
+
+ private:
+  explicit SpoolFile(std::shared_ptr<MappedFile> file) : file_(std::move(file)) {}
+  std::shared_ptr<MappedFile> file_;
+  uint64_t size_ = 0;
 };
 
 // A file in the making: it lies beside its target under a name derived from it, and becomes the target at Commit().

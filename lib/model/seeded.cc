@@ -55,8 +55,8 @@ std::string SeededText(const SeededRule& rule) {
 
 SeededRule Rounded(const SeededRule& rule) { return *ParseSeededRule(SeededText(rule)); }
 
-std::string SeededBytes(std::string_view name, uint64_t count, const SeededRule& rule, uint64_t seed) {
-  const uint64_t start = Fnv1a(name) ^ seed;
+std::string SeededBytes(std::string_view name, uint64_t first, uint64_t count, const SeededRule& rule, uint64_t seed) {
+  const uint64_t start = (Fnv1a(name) ^ seed) + first;
   const double scale = rule.std * std::sqrt(3.0);
   std::string bytes(count * sizeof(float), '\0');
   char* to = bytes.data();

@@ -31,7 +31,7 @@ std::string SeededText(const SeededRule& rule);  // nine digits a number, as Pyt
 // The rule as read back from its text.
 SeededRule Rounded(const SeededRule& rule);
 
-// The values as little-endian float32 bytes; 2 ns a value.
-std::string SeededBytes(std::string_view name, uint64_t count, const SeededRule& rule, uint64_t seed);
+// The values [first, first + count) as little-endian float32 bytes; 2 ns a value.
+std::string SeededBytes(std::string_view name, uint64_t first, uint64_t count, const SeededRule& rule, uint64_t seed);
 
 }  // namespace gomai

@@ -109,6 +109,12 @@ class Placer {
     GOMAI_ASSIGN_OR_RETURN(const FileRange range, Left(tensor, *marker));
     const std::filesystem::path& path = range.file->path();
     const std::string name = path.filename().string();
+    if (range.file->nameless()) {
+      return InvalidArgument(
+          "--weights=reference can't refer to the bytes of tensor '{}', which lie in no file yet ({}); use another "
+          "--weights",
+          tensor.name(), path.string());
+    }
     if (!checked_.contains(path)) {
       if (!SameFolder(path.parent_path(), folder) || !CheckExternalLocation(folder, name).ok()) {
         return InvalidArgument(

@@ -95,6 +95,8 @@ class PassContext {
   const Model& model() const { return model_; }
   Editor& editor() { return editor_; }
   const Index& index() const { return editor_.index(); }
+  // New payloads that are too large for the proto: in a file (SpoolFile), referred to by markers (SetMarker).
+  uint64_t AddSource(std::shared_ptr<const MappedFile> file) { return model_.AddSource(std::move(file)); }
   const PassOptions& options() const { return options_; }
   const Diagnostics& diagnostics() const { return diagnostics_; }
 

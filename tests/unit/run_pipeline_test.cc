@@ -68,7 +68,7 @@ TEST_CASE("an error names the pass that it comes from") {
   CHECK(Message(status).starts_with("expose-outputs: "));
 }
 
-TEST_CASE("--verify-each names the pass after which the structure is broken") {
+TEST_CASE("verify-each names the pass after which the structure is broken") {
   // The fault is there from the start; the runner can only say after which pass it saw it first.
   Model model = LoadText("main (float[2] x) => (float[2] y) { y = Add (x, nothing) }");
   PipelineOptions options;

@@ -11,7 +11,7 @@ namespace gomai {
 namespace {
 
 std::vector<uint32_t> Bits(std::string_view name, uint64_t count, SeededRule rule, uint64_t seed) {
-  const std::string bytes = SeededBytes(name, count, rule, seed);
+  const std::string bytes = SeededBytes(name, 0, count, rule, seed);
   std::vector<uint32_t> bits(bytes.size() / sizeof(uint32_t));
   std::memcpy(bits.data(), bytes.data(), bytes.size());
   return bits;
@@ -28,9 +28,10 @@ TEST_CASE("values are numpy's, bit for bit") {
         List{0xbbadab5c, 0x3cc40beb, 0x3be2b73b, 0xbbcea707});
   CHECK(Bits("\xc3\xa9t\xc3\xa9", 3, {-1e-3, 1.5}, 123456789012345) == List{0xbf5428f6, 0x3ff7c541, 0x400a8fa4});
   CHECK(Bits("", 2, {0, 1}, 0) == List{0x3f69d8d1, 0x3fd30233});
-  const std::string many = SeededBytes("big", 100000, {0.1, 0.3}, 5);
+  const std::string many = SeededBytes("big", 0, 100000, {0.1, 0.3}, 5);
   Sha256 digest;
   digest.Update({reinterpret_cast<const uint8_t*>(many.data()), many.size()});
+  CHECK(SeededBytes("big", 777, 1000, {0.1, 0.3}, 5) == many.substr(777 * 4, 1000 * 4));
   CHECK(digest.Hex() == "f179984c56da355a6c1dd37eb225d0406d37f9ee794e2b6f7d660b98b885b53e");
 }
 

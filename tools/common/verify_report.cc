@@ -24,7 +24,7 @@ double Median(std::vector<double> values) {
 }
 
 std::string Seconds(double seconds) {
-  return seconds < 10 ? fmt::format("{:.1f} ms", seconds * 1e3) : fmt::format("{:.2f} s", seconds);
+  return seconds < 1 ? fmt::format("{:.1f} ms", seconds * 1e3) : fmt::format("{:.2f} s", seconds);
 }
 
 std::string Place(const TensorComparison& c) {
@@ -211,7 +211,7 @@ std::string VerifyReport::Times() const {
           seconds.push_back(sample.parts[i].second);
         }
       }
-      parts.push_back(fmt::format("{} {:.1f}", equivalence_.parts()[i], Median(seconds) * 1e3));
+      parts.push_back(fmt::format("{} {}", equivalence_.parts()[i], Seconds(Median(seconds))));
     }
     if (!parts.empty()) {
       text += fmt::format(" ({})", fmt::join(parts, ", "));
