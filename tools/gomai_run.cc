@@ -78,15 +78,14 @@ std::string TimeTable(const RunReport& report) {
 }
 
 nlohmann::ordered_json Document(const Backend& backend, const Runner& runner, const RunReport& report) {
-  using Json = nlohmann::ordered_json;
-  Json outputs = Json::array();
+  nlohmann::ordered_json outputs = nlohmann::ordered_json::array();
   for (const std::string& name : runner.output_names()) {
     const HostTensor& tensor = report.outputs.at(name);
     const TensorRange range = RangeOf(tensor);
     outputs.push_back({{"name", name}, {"dtype", DtypeName(tensor.dtype())}, {"shape", tensor.shape()}});
     outputs.back().update({{"min", range.min}, {"max", range.max}, {"nan", range.nan}, {"infinite", range.infinite}});
   }
-  Json parts = Json::array();
+  nlohmann::ordered_json parts = nlohmann::ordered_json::array();
   for (const auto& [part, seconds] : report.parts) {
     parts.push_back({{"name", part}, {"seconds", seconds}});
   }

@@ -1,8 +1,7 @@
-// manifest.json, read and written; the format is described in docs/formats.md.
+// manifest.json, read; the format is described in docs/formats.md.
 //
-// It is printed by hand rather than by the JSON library, so that each tensor stands on a line of its own and the
-// difference of two manifests reads well. What is read is checked as a whole: whoever has a Manifest may follow `from`
-// and `file` without looking. Keys that aren't known are ignored: within version 1, keys are only ever added.
+// What is read is checked as a whole: whoever has a Manifest may follow `from` and `file` without looking. Keys that
+// aren't known are ignored: within version 1, keys are only ever added.
 #include "lib/split/manifest.h"
 
 #include <fmt/ranges.h>
@@ -20,97 +19,6 @@ namespace gomai {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr int64_t kVersion = 1;
-
-// --- printing
-
-// On one line, with spaces; our values nest three deep at most.
-std::string OneLine(const Json& json) {
-  if (json.is_object() || json.is_array()) {
-    std::vector<std::string> items;
-    for (const auto& [key, value] : json.items()) {
-      items.push_back(json.is_object() ? fmt::format("{}: {}", OneLine(Json(key)), OneLine(value)) : OneLine(value));
-    }
-    return fmt::format(fmt::runtime(json.is_object() ? "{{{}}}" : "[{}]"), fmt::join(items, ", "));
-  }
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-Json TensorJson(const ManifestTensor& tensor) {
-  Json json = {{"name", tensor.name}, {"dtype", tensor.dtype}};
-  if (tensor.shape) {
-    Json shape = Json::array();
-    for (const Dim& dim : *tensor.shape) {
-      shape.push_back(dim.value ? Json(*dim.value) : dim.symbol.empty() ? Json(nullptr) : Json(dim.symbol));
-    }
-    json["shape"] = std::move(shape);
-  } else {
-    json["shape"] = nullptr;
-  }
-  return json;
-}
-
-void PrintLines(const std::vector<std::string>& lines, char open, char close, const std::string& indent,
-                std::string& out) {
-  out += open;
-  for (size_t i = 0; i < lines.size(); ++i) {
-    out += fmt::format("{}\n{}  {}", i == 0 ? "" : ",", indent, lines[i]);
-  }
-  out += lines.empty() ? std::string(1, close) : fmt::format("\n{}{}", indent, close);
-}
-
-void PrintPart(const ManifestPart& part, std::string& out) {
-  out += "    {\n";
-  std::vector<std::pair<std::string, std::string>> fields = {
-      {"name", part.name}, {"file", part.file}, {"digest", part.digest}};
-  if (!part.file_digest.empty()) {
-    fields.emplace_back("file_digest", part.file_digest);
-  }
-  fields.emplace_back("device", part.device);
-  for (const auto& [key, value] : fields) {
-    out += fmt::format("      \"{}\": {},\n", key, OneLine(Json(value)));
-  }
-  std::vector<std::string> lines;
-  for (const ManifestTensor& tensor : part.inputs) {
-    Json json = TensorJson(tensor);
-    json["from"] = tensor.from;
-    lines.push_back(OneLine(json));
-  }
-  out += "      \"inputs\": ";
-  PrintLines(lines, '[', ']', "      ", out);
-  lines.clear();
-  for (const ManifestTensor& tensor : part.outputs) {
-    Json json = TensorJson(tensor);
-    json["to"] = tensor.to;
-    json["model_output"] = tensor.model_output;
-    lines.push_back(OneLine(json));
-  }
-  out += ",\n      \"outputs\": ";
-  PrintLines(lines, '[', ']', "      ", out);
-  out += "\n    }";
-}
-
-// [["a", 3], ["b", 1], …], as many to a line as fit.
-void PrintNodeOrder(const std::vector<std::string>& order, std::string& out) {
-  std::vector<std::string> lines;
-  for (size_t i = 0; i < order.size();) {
-    size_t end = i;
-    while (end < order.size() && order[end] == order[i]) {
-      ++end;
-    }
-    const std::string run = OneLine(Json::array({order[i], end - i}));
-    i = end;
-    if (!lines.empty() && lines.back().size() + run.size() < 100) {
-      lines.back() += ", " + run;
-    } else {
-      lines.push_back(run);
-    }
-  }
-  PrintLines(lines, '[', ']', "  ", out);
-}
-
-// --- reading
 
 absl::Status Broken(const std::string& where, std::string_view what) {
   return InvalidArgument("{} {}; split the model again, or mend the manifest by hand", where, what);
@@ -165,9 +73,9 @@ class Reader {
                              origin_);
     }
     const Json& version = json["gomai_manifest"];
-    if (!version.is_number_integer() || version.get<int64_t>() != kVersion) {
+    if (!version.is_number_integer() || version.get<int64_t>() != kManifestVersion) {
       return InvalidArgument("'{}' is a manifest of version {}, and this gomai knows version {}; use a newer gomai",
-                             origin_, OneLine(version), kVersion);
+                             origin_, version.dump(), kManifestVersion);
     }
     return absl::OkStatus();
   }
@@ -361,32 +269,6 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view json, const std::string&
 absl::StatusOr<Manifest> ReadManifest(const std::filesystem::path& file) {
   GOMAI_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(file));
   return ParseManifest(text, file.string());
-}
-
-std::string PrintManifest(const Manifest& manifest) {
-  std::string out = fmt::format("{{\n  \"gomai_manifest\": {},\n", kVersion);
-  out += fmt::format("  \"source\": {},\n",
-                     OneLine(Json({{"file", manifest.source_file}, {"digest", manifest.source_digest}})));
-  std::vector<std::string> lines;
-  for (const ManifestTensor& input : manifest.inputs) {
-    lines.push_back(OneLine(TensorJson(input)));
-  }
-  out += "  \"inputs\": ";
-  PrintLines(lines, '[', ']', "  ", out);
-  out += fmt::format(",\n  \"outputs\": {},\n  \"parts\": [\n", OneLine(Json(manifest.outputs)));
-  for (size_t i = 0; i < manifest.parts.size(); ++i) {
-    PrintPart(manifest.parts[i], out);
-    out += i + 1 < manifest.parts.size() ? ",\n" : "\n";
-  }
-  out += "  ],\n  \"aliases\": ";
-  lines.clear();
-  for (const auto& [friendly, tensor] : manifest.aliases) {
-    lines.push_back(fmt::format("{}: {}", OneLine(Json(friendly)), OneLine(Json(tensor))));
-  }
-  PrintLines(lines, '{', '}', "  ", out);
-  out += fmt::format(",\n  \"aliased\": {},\n  \"node_order\": ", manifest.aliased);
-  PrintNodeOrder(manifest.node_order, out);
-  return out + "\n}\n";
 }
 
 bool LooksLikeManifest(const std::filesystem::path& file) {

@@ -13,6 +13,8 @@
 
 namespace gomai {
 
+inline constexpr int64_t kManifestVersion = 1;
+
 // One dimension: known, a symbol, or null.
 struct Dim {
   std::optional<int64_t> value;

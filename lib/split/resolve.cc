@@ -10,6 +10,7 @@
 #include "lib/base/text.h"
 #include "lib/model/dtype.h"
 #include "lib/split/presets.h"
+#include "lib/split/rules.h"
 #include "lib/split/selector.h"
 #include "lib/split/split.h"
 
@@ -44,8 +45,8 @@ class Resolver {
     GOMAI_RETURN_IF_ERROR(FillInputs());
     FillOutputs();
     DropEmptyRest();
-    GOMAI_RETURN_IF_ERROR(CheckRules());
-    GOMAI_RETURN_IF_ERROR(FillTypes());
+    GOMAI_RETURN_IF_ERROR(CheckRules(plan_, split_, index_, aliases_));
+    GOMAI_RETURN_IF_ERROR(FillTypes(index_, shapes_, options_, diagnostics_, split_));
     split_.aliases = aliases_;
     split_.part_of_node.reserve(index_.scope(index_.main_scope()).nodes.size());
     for (const NodeId node : index_.scope(index_.main_scope()).nodes) {
@@ -86,14 +87,6 @@ class Resolver {
     return plan_.aliases;
   }
 
-  absl::StatusOr<std::vector<ValueId>> SelectOne(const std::string& selector) {
-    if (const auto alias = aliases_.find(selector);
-        alias != aliases_.end() && index_.FindValue(index_.main_scope(), selector) == kNone) {
-      return Select(index_, alias->second, ValueOrder::kNode);
-    }
-    return Select(index_, selector, ValueOrder::kNode);
-  }
-
   // Gives part k every node that the values need and that no part has yet; returns how many.
   size_t Claim(int k, std::vector<ValueId> wanted) {
     size_t claimed = 0;
@@ -117,7 +110,7 @@ class Resolver {
     std::set<ValueId> seen;
     for (const std::string& selector : plan_part.outputs) {
       const bool scope = selector.starts_with(kScopePrefix) && index_.FindValue(index_.main_scope(), selector) == kNone;
-      const absl::StatusOr<std::vector<ValueId>> values = SelectOne(selector);
+      const absl::StatusOr<std::vector<ValueId>> values = SelectNamed(index_, aliases_, selector);
       if (!values.ok()) {
         return Annotate(values.status(), fmt::format("part '{}'", plan_part.name));
       }
@@ -339,133 +332,6 @@ class Resolver {
     if (split_.parts.back().nodes.empty() && split_.parts.back().outputs.empty()) {
       split_.parts.pop_back();
     }
-  }
-
-  absl::Status CheckRules() {
-    for (size_t k = 0; k < plan_.parts.size(); ++k) {
-      const PlanPart& rule = plan_.parts[k];
-      const SplitPart& part = split_.parts[k];
-      if (rule.inputs) {
-        std::set<ValueId> allowed;
-        for (const std::string& selector : *rule.inputs) {
-          const absl::StatusOr<std::vector<ValueId>> values = SelectOne(selector);
-          if (!values.ok()) {
-            return Annotate(values.status(), fmt::format("part '{}', its stated inputs", part.name));
-          }
-          allowed.insert(values->begin(), values->end());
-        }
-        std::vector<std::string> extra;
-        for (const ValueId input : part.inputs) {
-          if (!allowed.contains(input)) {
-            const NodeId reader = FirstReader(part, input);
-            extra.push_back(fmt::format("'{}' (read by {})", Name(input), index_.Describe(reader)));
-          }
-        }
-        if (!extra.empty()) {
-          return InvalidArgument(
-              "part '{}' would need {} that its plan doesn't state: {}; state them, or let an earlier part "
-              "hold the nodes that read them",
-              part.name, extra.size() == 1 ? "an input" : fmt::format("{} inputs", extra.size()),
-              fmt::join(extra, ", "));
-        }
-      }
-      if (!rule.forbid_ops.empty()) {
-        GOMAI_RETURN_IF_ERROR(CheckForbidden(rule, part));
-      }
-      if (rule.max_nodes && static_cast<int64_t>(part.nodes.size()) > *rule.max_nodes) {
-        return InvalidArgument("part '{}' would get {} nodes, more than the {} that its plan allows", part.name,
-                               part.nodes.size(), *rule.max_nodes);
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  NodeId FirstReader(const SplitPart& part, ValueId value) const {
-    for (const NodeId node : part.nodes) {
-      bool reads = false;
-      ForEachRead(node, [&](ValueId read) { reads = reads || read == value; });
-      if (reads) {
-        return node;
-      }
-    }
-    return part.nodes.front();
-  }
-
-  absl::Status CheckForbidden(const PlanPart& rule, const SplitPart& part) {
-    const std::set<std::string> forbidden(rule.forbid_ops.begin(), rule.forbid_ops.end());
-    // Nodes in bodies count: an If that hides a NonMaxSuppression is no better than the operator itself.
-    std::vector<NodeId> pending(part.nodes.rbegin(), part.nodes.rend());
-    while (!pending.empty()) {
-      const NodeId id = pending.back();
-      pending.pop_back();
-      const Index::Node& node = index_.node(id);
-      if (forbidden.contains(node.proto->op_type())) {
-        return InvalidArgument(
-            "part '{}' would hold {}, and its plan forbids {}; cut before it, or let an earlier part make "
-            "what it makes",
-            part.name, index_.Describe(id), node.proto->op_type());
-      }
-      for (const ScopeId body : node.bodies) {
-        const std::vector<NodeId>& inner = index_.scope(body).nodes;
-        pending.insert(pending.end(), inner.rbegin(), inner.rend());
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status FillTypes() {
-    std::set<std::string> used_given;
-    for (const SplitPart& part : split_.parts) {
-      std::vector<ValueId> boundary = part.inputs;
-      boundary.insert(boundary.end(), part.outputs.begin(), part.outputs.end());
-      for (const ValueId value : boundary) {
-        if (split_.types.contains(value)) {
-          continue;
-        }
-        const std::string name = Name(value);
-        onnx::TypeProto type;
-        if (const onnx::TypeProto* inferred = shapes_.Find(name); inferred != nullptr) {
-          type = *inferred;
-        }
-        if (const auto given = options_.given_types.find(name); given != options_.given_types.end()) {
-          used_given.insert(name);
-          if (given->second.tensor_type().has_elem_type()) {
-            type.mutable_tensor_type()->set_elem_type(given->second.tensor_type().elem_type());
-          }
-          if (given->second.tensor_type().has_shape()) {
-            *type.mutable_tensor_type()->mutable_shape() = given->second.tensor_type().shape();
-          }
-        }
-        if (TypeName(type).empty() || (type.has_tensor_type() && type.tensor_type().elem_type() == 0)) {
-          const NodeId producer = index_.value(value).producer;
-          return InvalidArgument(
-              "the type of '{}'{} is unknown, and it crosses a cut; give it with --type {}:float32 (or "
-              "whatever it is), or cut elsewhere",
-              name, producer == kNone ? "" : fmt::format(", made by {},", index_.Describe(producer)), name);
-        }
-        if (type.has_tensor_type() && !type.tensor_type().has_shape()) {
-          diagnostics_.Warn(part.name,
-                            "the rank of '{}' is unknown, so it is written without a shape, which ONNX's checker "
-                            "refuses; give it with --shape '{}:?x4' (or whatever it is)",
-                            name, name);
-        }
-        split_.types.emplace(value, std::move(type));
-      }
-    }
-    for (const auto& [name, type] : options_.given_types) {
-      if (!used_given.contains(name)) {
-        return InvalidArgument("'{}', given with --type or --shape, crosses no cut{}", name, NearBoundary(name));
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  std::string NearBoundary(const std::string& name) const {
-    std::vector<std::string_view> names;
-    for (const auto& [value, type] : split_.types) {
-      names.push_back(index_.value(value).name);
-    }
-    return DidYouMean(name, names);
   }
 
   const Plan& plan_;

@@ -142,4 +142,13 @@ absl::StatusOr<std::vector<ValueId>> Select(const Index& index, std::string_view
   return std::vector<ValueId>{value};
 }
 
+absl::StatusOr<std::vector<ValueId>> SelectNamed(const Index& index, const std::map<std::string, std::string>& aliases,
+                                                 const std::string& selector) {
+  const auto alias = aliases.find(selector);
+  if (alias != aliases.end() && index.FindValue(index.main_scope(), selector) == kNone) {
+    return Select(index, alias->second, ValueOrder::kNode);
+  }
+  return Select(index, selector, ValueOrder::kNode);
+}
+
 }  // namespace gomai

@@ -10,6 +10,7 @@
 // "scope:/head/logits*" is what leaves /head/logits, /head/logits_1, … Nodes without a slashed name are in
 // no scope. A body belongs to its node: what it reads, that node reads.
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,5 +43,9 @@ enum class ValueOrder { kNode, kFirstUse };  // as produced; or as first read ou
 // The values that `selector` names, at least one. kNotFound for an unknown tensor or scope (with the nearest),
 // kInvalidArgument when a scope yields nothing.
 absl::StatusOr<std::vector<ValueId>> Select(const Index& index, std::string_view selector, ValueOrder order);
+
+// The same, where the selector may also be a friendly name; a tensor of that name wins.
+absl::StatusOr<std::vector<ValueId>> SelectNamed(const Index& index, const std::map<std::string, std::string>& aliases,
+                                                 const std::string& selector);
 
 }  // namespace gomai
