@@ -2,6 +2,7 @@
 // split in the same folder that the new one doesn't write. Nothing else there is touched.
 #include <set>
 
+#include "lib/base/parallel.h"
 #include "lib/model/dtype.h"
 #include "lib/split/split.h"
 
@@ -86,7 +87,18 @@ class Writer {
       : split_(split), model_(model), index_(index), options_(options) {}
 
   absl::StatusOr<WriteSplitReport> Write() {
+    std::error_code error;
+    const bool existed = std::filesystem::exists(options_.folder, error);
     GOMAI_RETURN_IF_ERROR(MakeFolder());
+    absl::StatusOr<WriteSplitReport> report = WriteInto();
+    if (!report.ok() && !existed) {
+      std::filesystem::remove(options_.folder, error);  // only if it is empty
+    }
+    return report;
+  }
+
+ private:
+  absl::StatusOr<WriteSplitReport> WriteInto() {
     const std::filesystem::path manifest_file = options_.folder / "manifest.json";
     const std::set<std::string> older = FilesOfOlderSplit(manifest_file);
     if (options_.use_aliases) {
@@ -96,9 +108,13 @@ class Writer {
     std::vector<SaveItem> items;
     parts.reserve(split_.parts.size());
     for (size_t k = 0; k < split_.parts.size(); ++k) {
-      GOMAI_ASSIGN_OR_RETURN(Model part, BuildPart(split_, k, model_, index_, rename_));
-      parts.push_back(std::move(part));
+      parts.push_back(Model::Empty());
     }
+    // Parts are independent of each other: they only read the model and its index.
+    GOMAI_RETURN_IF_ERROR(ParallelFor(parts.size(), [&](size_t k) -> absl::Status {
+      GOMAI_ASSIGN_OR_RETURN(parts[k], BuildPart(split_, k, model_, index_, rename_));
+      return absl::OkStatus();
+    }));
     for (size_t k = 0; k < parts.size(); ++k) {
       items.push_back({&parts[k], options_.folder / FileOf(k)});
     }
@@ -113,7 +129,6 @@ class Writer {
     return report;
   }
 
- private:
   std::string FileOf(size_t k) const { return split_.parts[k].name + ".onnx"; }
 
   std::string Renamed(std::string_view tensor) const {
@@ -181,10 +196,11 @@ class Writer {
     for (const onnx::ValueInfoProto& output : model_.proto().graph().output()) {
       manifest.outputs.push_back(output.name());
     }
-    for (size_t k = 0; k < parts.size(); ++k) {
-      GOMAI_ASSIGN_OR_RETURN(ManifestPart part, DescribePart(k, parts[k].proto().graph()));
-      manifest.parts.push_back(std::move(part));
-    }
+    manifest.parts.resize(parts.size());
+    GOMAI_RETURN_IF_ERROR(ParallelFor(parts.size(), [&](size_t k) -> absl::Status {
+      GOMAI_ASSIGN_OR_RETURN(manifest.parts[k], DescribePart(k, parts[k].proto().graph()));
+      return absl::OkStatus();
+    }));
     if (options_.use_aliases) {
       manifest.aliased = true;
       for (const auto& [tensor, friendly] : rename_) {

@@ -89,6 +89,27 @@ refuses 'noise.onnx' "$tmp/noise.onnx" --part a=boxes
 : >"$tmp/empty.onnx"
 refuses 'empty.onnx' "$tmp/empty.onnx" --part a=boxes
 
+# --- external data: a path that escapes the folder is refused, data that no part needs to open may be absent
+cat >"$tmp/escapes.onnxtxt" <<'TEXT'
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[4] x) => (float[4] y)
+<float[4] w = ["location": "../secret.bin", "offset": "0", "length": "16"]> {
+  a = Add (x, w)
+  y = Relu (a)
+}
+TEXT
+refuses '../secret.bin' "$tmp/escapes.onnxtxt" --part first=a
+mkdir "$tmp/stripped" && cp "$source_dir/examples/models/maskrcnn_v2_op13.onnx" "$tmp/stripped/model.onnx"
+expect 0 'wrote 7 parts' "$split" "$tmp/stripped/model.onnx" --preset torchvision-maskrcnn -o "$tmp/stripped/parts"
+
+# --- weights by reference: kilobytes, and only in the input's own folder
+cp "$tiny" "$tmp/stripped/tiny.onnx"
+expect 0 'wrote 7 parts' "$split" "$tmp/stripped/tiny.onnx" --preset torchvision-maskrcnn --weights=reference -o "$tmp/stripped"
+check 'a part by reference holds no weights' test "$(stat -c %s "$tmp/stripped/box.onnx")" -lt 20000
+refuses 'shared' "$tiny" --preset torchvision-maskrcnn --weights=reference
+expect 0 'wrote 7 parts' "$split" "$tiny" --preset torchvision-maskrcnn --weights=shared -o "$tmp/shared"
+check 'shared weights lie in one file' test "$(find "$tmp/shared" -name '*.data' | wc -l)" = 1
+
 # --- places that can't be written
 expect 2 "can't" "$split" "$tiny" --part a=scope:/transform -o /proc/gomai-parts
 echo file >"$tmp/file"

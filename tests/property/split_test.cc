@@ -11,6 +11,7 @@
 #include "lib/compare/tensors.h"
 #include "lib/runtime/onnxruntime.h"
 #include "lib/split/chain.h"
+#include "lib/split/presets.h"
 #include "tests/support/paths.h"
 
 namespace gomai {
@@ -183,6 +184,41 @@ TEST_CASE("random plans cover every node once and their parts pass the checker a
   }
   CHECK(resolved >= 20);
   CHECK(run == 12);
+}
+
+TEST_CASE("every part of every preset split passes the full checker, under all weights policies and both namings") {
+  const absl::StatusOr<Model> model = Model::Load(testing::TinyModel());
+  REQUIRE(model.ok());
+  const Index index(model->proto());
+  const absl::StatusOr<Shapes> shapes = InferShapes(*model, index);
+  REQUIRE(shapes.ok());
+  int checked = 0;
+  // A model with masks has all the scopes of one without.
+  for (const char* preset : {"torchvision-maskrcnn", "torchvision-fasterrcnn"}) {
+    const absl::StatusOr<Plan> plan = PlanFromPreset(preset, index, nullptr);
+    REQUIRE(plan.ok());
+    const absl::StatusOr<Split> split = ResolvePlan(*plan, *model, index, *shapes, {}, Diagnostics());
+    CAPTURE(split.status().ToString());
+    REQUIRE(split.ok());
+    for (const Weights weights : {Weights::kKeep, Weights::kInline, Weights::kExternal, Weights::kShared}) {
+      for (const bool aliases : {false, true}) {
+        const testing::TemporaryFolder folder;
+        WriteSplitOptions options;
+        options.folder = folder.path();
+        options.use_aliases = aliases;
+        options.save.weights = weights;
+        const absl::StatusOr<WriteSplitReport> report = WriteSplit(*split, *model, index, options, Diagnostics());
+        REQUIRE(report.ok());
+        for (const ManifestPart& part : report->manifest.parts) {
+          const absl::Status status = CheckModelFile(folder / part.file);
+          CAPTURE(preset, part.name, status.ToString());
+          CHECK(status.ok());
+          ++checked;
+        }
+      }
+    }
+  }
+  CHECK(checked == 8 * 7 + 8 * 5);
 }
 
 }  // namespace
