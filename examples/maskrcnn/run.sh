@@ -113,7 +113,7 @@ prove tiny "noise, 128x192" --kind noise --scale 4 --height 128 --width 192 --se
 prove v2 "edges and texture, 544x960" --kind natural --height 544 --width 960 --seed 1
 if [ $full = 1 ]; then
   prove v2 "edges and texture, 480x640" --kind natural --height 480 --width 640 --seed 2
-  prove v2 "noise, 544x960" --kind noise --height 544 --width 960 --seed 3
+  prove v2 "noise, 544x960" --kind noise --height 544 --width 960 --seed 7
 fi
 echo
 "$python" "$here/report.py" verdict "$work"/verify-*.json
