@@ -6,6 +6,7 @@
 
 #include "lib/base/text.h"
 #include "lib/model/tensor.h"
+#include "lib/split/selector.h"
 #include "lib/split/split.h"
 
 namespace gomai {
@@ -47,13 +48,6 @@ class SizeCutter {
   }
 
  private:
-  NodeId MainGraphNode(NodeId node) const {
-    while (index_.node(node).scope != index_.main_scope()) {
-      node = index_.scope(index_.node(node).scope).owner;
-    }
-    return node;
-  }
-
   // Does a model output depend on it? Marked once, backwards.
   bool Needed(NodeId node) {
     if (needed_.empty()) {
@@ -84,7 +78,7 @@ class SizeCutter {
   bool LeavesTo(ValueId value, const std::set<NodeId>& inside) {
     return std::any_of(index_.value(value).uses.begin(), index_.value(value).uses.end(),
                        [&](const Index::Use& use) {
-                         const NodeId user = MainGraphNode(use.node);
+                         const NodeId user = MainGraphNode(index_, use.node);
                          return Needed(user) && !inside.contains(user);
                        }) ||
            index_.value(value).is_graph_output;
@@ -102,7 +96,7 @@ class SizeCutter {
         size_t last = i;
         if (output != kNone) {
           for (const Index::Use& use : index_.value(output).uses) {
-            const NodeId user = MainGraphNode(use.node);
+            const NodeId user = MainGraphNode(index_, use.node);
             if (Needed(user)) {
               last = std::max(last, position[static_cast<size_t>(user)]);
             }

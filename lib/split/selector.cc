@@ -67,15 +67,14 @@ bool InScope(std::string_view node_name, std::string_view pattern) {
   }
 }
 
-namespace {
-
-// The node of the main graph that `node` is or lies in.
 NodeId MainGraphNode(const Index& index, NodeId node) {
   while (node != kNone && index.node(node).scope != index.main_scope()) {
     node = index.scope(index.node(node).scope).owner;
   }
   return node;
 }
+
+namespace {
 
 absl::StatusOr<std::vector<ValueId>> SelectScope(const Index& index, std::string_view scope, ValueOrder order) {
   std::string_view reader = "*";

@@ -38,6 +38,9 @@ class ScopeNames {
 // Is the node in the scope that `pattern` describes?
 bool InScope(std::string_view node_name, std::string_view pattern);
 
+// The node of the main graph that `node` is or lies in.
+NodeId MainGraphNode(const Index& index, NodeId node);
+
 enum class ValueOrder { kNode, kFirstUse };  // as produced; or as first read outside the scope
 
 // The values that `selector` names, at least one. kNotFound for an unknown tensor or scope (with the nearest),
