@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "lib/base/text.h"
+#include "lib/graph/census.h"
 #include "lib/graph/verify.h"
 #include "lib/pass/pipeline.h"
 #include "lib/split/plan_args.h"
@@ -42,7 +43,7 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
     return InvalidArgument("where to? Give a folder with -o, or --print-plan to see the plan alone");
   }
   const Diagnostics diagnostics = tool.diagnostics();
-  const std::jthread schemas(LoadSchemas);  // a fifth of the whole work, and needed only once shapes are inferred
+  const std::jthread schemas(PrepareSchemas);  // a fifth of the whole work, and needed only once shapes are inferred
   GOMAI_ASSIGN_OR_RETURN(Model model, Model::Load(arguments.model));
   std::optional<Index> index(model.proto());
   GOMAI_RETURN_IF_ERROR(VerifyForWriting(model, *index));

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lib/base/status.h"
 
@@ -92,6 +93,7 @@ class OutputFile {
   std::filesystem::path temporary_;   // empty: written at once
   int descriptor_ = -1;
   uint64_t written_ = 0;
+  std::vector<uint8_t> buffer_;  // for copies
 };
 
 // The whole of a small text file (a plan, a manifest); "-" reads stdin. At most `limit` bytes.

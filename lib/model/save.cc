@@ -9,10 +9,10 @@
 
 #include "lib/base/parallel.h"
 #include "lib/model/files.h"
+#include "lib/model/gather.h"
 #include "lib/model/save_plan.h"
 #include "lib/model/tensor.h"
 #include "lib/model/weights.h"
-#include "lib/wire/deflate.h"
 
 namespace gomai {
 namespace {
@@ -32,45 +32,18 @@ struct DataOutput {
   const DataLayout* layout = nullptr;
 };
 
-absl::Status CheckPieces(const wire::GatherList& list, const Sources& sources) {
-  for (const wire::Piece& piece : list.pieces) {
-    if (!piece.is_payload) {
-      continue;
-    }
-    const MappedFile* file = sources.Find(piece.source_id);
-    if (file == nullptr) {
-      return Internal("a tensor refers to a file of another model, which this one doesn't know");
-    }
-    if (piece.offset > file->bytes().size() || piece.length > file->bytes().size() - piece.offset) {
-      return DataLoss("{} bytes at {} lie beyond the end of '{}'", piece.length, piece.offset, file->path().string());
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<wire::GatherList> Gather(const onnx::ModelProto& proto, const Sources& sources) {
-  std::string bytes;
-  if (!SerializeDeterministic(proto, &bytes)) {
-    return ResourceExhausted(
-        "the model would pass protobuf's limit of 2 GiB for one file; write the weights beside it with "
-        "--weights=external");
-  }
-  GOMAI_ASSIGN_OR_RETURN(wire::GatherList list, wire::Inflate(bytes, wire::PayloadPlace::kCanonical));
-  GOMAI_RETURN_IF_ERROR(CheckPieces(list, sources));
-  return list;
-}
-
 absl::Status WriteModel(const Output& output, OutputFile* file) {
   if (output.verbatim) {
     const MappedFile& input = *output.item->model->file();
     return file->CopyFrom(input, 0, input.bytes().size());
   }
-  for (const wire::Piece& piece : output.list.pieces) {
-    GOMAI_RETURN_IF_ERROR(piece.is_payload
-                              ? file->CopyFrom(*output.placed.sources.Find(piece.source_id), piece.offset, piece.length)
-                              : file->Write(std::string_view(output.list.literals).substr(piece.offset, piece.length)));
-  }
-  return absl::OkStatus();
+  return WriteGathered(output.list, output.placed.sources, file);
+}
+
+absl::StatusOr<std::string> Digest(const Output& output) {
+  const std::string name = output.item->target.string();
+  return output.verbatim ? SkeletonDigest(wire::FileBytes(*output.item->model->file()), name)
+                         : SkeletonDigest(GatheredBytes(output.list, output.placed.sources), name);
 }
 
 // Folders made on the way; taken away again unless Keep() is called.
@@ -170,12 +143,13 @@ absl::StatusOr<SaveReport> SaveAll(const std::vector<SaveItem>& items, const Sav
   if (options.weights == Weights::kKeep) {
     GOMAI_ASSIGN_OR_RETURN(copies, PlanCopies(items));
   }
-  for (Output& output : outputs) {
+  GOMAI_RETURN_IF_ERROR(ParallelFor(outputs.size(), [&](size_t i) -> absl::Status {
+    Output& output = outputs[i];
     const Model& model = *output.item->model;
     // A file beyond protobuf's limit can be read here, but nowhere else: it isn't copied as it is.
     if (output.placed.copy == nullptr && model.Unchanged() && model.file()->bytes().size() <= INT_MAX) {
       output.verbatim = true;
-      continue;
+      return absl::OkStatus();
     }
     absl::StatusOr<wire::GatherList> list =
         Gather(output.placed.copy ? *output.placed.copy : model.proto(), output.placed.sources);
@@ -183,34 +157,44 @@ absl::StatusOr<SaveReport> SaveAll(const std::vector<SaveItem>& items, const Sav
       return Annotate(list.status(), fmt::format("'{}'", output.item->target.string()));
     }
     output.list = *std::move(list);
-  }
+    return absl::OkStatus();
+  }));
 
   // Write.
   SaveReport report;
   MadeFolders folders;
   std::vector<OutputFile> data_files;
   std::vector<OutputFile> model_files;
-  std::vector<std::function<absl::Status()>> writes;  // of data_files, then model_files
+  std::vector<std::function<absl::Status()>> work;  // writing data_files, then model_files; then digests
   data_files.reserve(data_outputs.size() + copies.size());
   model_files.reserve(outputs.size());
   for (const DataOutput& data : data_outputs) {
     GOMAI_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(data.path));
     OutputFile& made = data_files.emplace_back(std::move(file));
-    writes.emplace_back([&data, &made] { return data.layout->Write(&made); });
+    work.emplace_back([&data, &made] { return data.layout->Write(&made); });
   }
   for (const DataCopy& copy : copies) {
     GOMAI_RETURN_IF_ERROR(folders.Make(FolderOf(copy.to)));
     GOMAI_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(copy.to));
     OutputFile& made = data_files.emplace_back(std::move(file));
-    writes.emplace_back([&copy, &made] { return made.CopyFrom(*copy.from, 0, copy.from->bytes().size()); });
+    work.emplace_back([&copy, &made] { return made.CopyFrom(*copy.from, 0, copy.from->bytes().size()); });
   }
   for (const Output& output : outputs) {
     GOMAI_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Create(output.item->target));
     OutputFile& made = model_files.emplace_back(std::move(file));
-    writes.emplace_back([&output, &made] { return WriteModel(output, &made); });
+    work.emplace_back([&output, &made] { return WriteModel(output, &made); });
   }
-  // Several files at once: copying within the kernel keeps one core busy per file.
-  GOMAI_RETURN_IF_ERROR(ParallelFor(writes.size(), [&](size_t i) { return writes[i](); }));
+  if (options.digests) {
+    report.digests.resize(outputs.size());
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      work.emplace_back([&outputs, &report, i]() -> absl::Status {
+        GOMAI_ASSIGN_OR_RETURN(report.digests[i], Digest(outputs[i]));
+        return absl::OkStatus();
+      });
+    }
+  }
+  // Several files at once: copying keeps one core busy per file.
+  GOMAI_RETURN_IF_ERROR(ParallelFor(work.size(), [&](size_t i) { return work[i](); }));
 
   // Rename.
   for (std::vector<OutputFile>* files : {&data_files, &model_files}) {

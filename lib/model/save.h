@@ -33,6 +33,7 @@ struct SaveOptions {
   Weights weights = Weights::kKeep;
   std::string shared_data_name = "weights.data";  // kShared: file name, in the outputs' folder
   bool in_place = false;                          // the target may be an input file
+  bool digests = false;                           // SkeletonDigest of each model file, taken while it is written
 };
 
 struct SaveItem {
@@ -43,6 +44,7 @@ struct SaveItem {
 struct SaveReport {
   uint64_t bytes_written = 0;
   std::vector<std::filesystem::path> files;  // all that were written, targets first
+  std::vector<std::string> digests;          // if asked for: of each item's file
 };
 
 // Errors, besides the above: kInvalidArgument if a target is one of the models' own input files (or their data) and

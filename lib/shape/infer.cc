@@ -64,6 +64,4 @@ absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index) {
   return shapes;
 }
 
-void LoadSchemas() { onnx::OpSchemaRegistry::Schema("Identity", 13); }
-
 }  // namespace gomai

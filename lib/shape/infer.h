@@ -51,10 +51,6 @@ class Shapes {
   std::vector<std::string> problems_;
 };
 
-// Makes ONNX register its operators' schemas, which else happens at the first inference: some 10 ms, once in a process.
-// A program that will infer may call it on a thread of its own while it reads the model.
-void LoadSchemas();
-
 // Errors: kDataLoss for a main graph with a cycle. Nodes that fail are no error: see Shapes::problems().
 absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index);
 

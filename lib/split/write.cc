@@ -118,10 +118,20 @@ class Writer {
     for (size_t k = 0; k < parts.size(); ++k) {
       items.push_back({&parts[k], options_.folder / FileOf(k)});
     }
-    GOMAI_ASSIGN_OR_RETURN(const SaveReport saved, SaveAll(items, options_.save));
+    SaveOptions options = options_.save;
+    options.digests = true;
+    SaveReport saved;
     WriteSplitReport report;
+    GOMAI_RETURN_IF_ERROR(ParallelFor(2, [&](size_t i) -> absl::Status {
+      if (i == 0) {
+        GOMAI_ASSIGN_OR_RETURN(saved, SaveAll(items, options));
+      } else if (!model_.path().empty()) {
+        GOMAI_ASSIGN_OR_RETURN(report.manifest.source_digest, SourceDigest());
+      }
+      return absl::OkStatus();
+    }));
     report.bytes_written = saved.bytes_written;
-    GOMAI_ASSIGN_OR_RETURN(report.manifest, MakeManifest(parts));
+    GOMAI_RETURN_IF_ERROR(FillManifest(parts, saved, &report.manifest));
     const std::string text = PrintManifest(report.manifest);
     GOMAI_RETURN_IF_ERROR(WriteTextFile(manifest_file, text));
     report.bytes_written += text.size();
@@ -176,17 +186,15 @@ class Writer {
     }
   }
 
-  absl::StatusOr<Manifest> MakeManifest(const std::vector<Model>& parts) {
-    Manifest manifest;
+  absl::StatusOr<std::string> SourceDigest() const {
+    absl::StatusOr<std::string> digest = SkeletonDigest(model_.path());
+    // A model in text form has no skeleton; its own bytes stand for it.
+    return digest.ok() ? digest : FileDigest(model_.path());
+  }
+
+  absl::Status FillManifest(const std::vector<Model>& parts, const SaveReport& saved, Manifest* made) const {
+    Manifest& manifest = *made;
     manifest.source_file = SourceFile();
-    if (!model_.path().empty()) {
-      // A model in text form has no skeleton; its own bytes stand for it.
-      absl::StatusOr<std::string> digest = SkeletonDigest(model_.path());
-      if (!digest.ok()) {
-        digest = FileDigest(model_.path());
-      }
-      GOMAI_ASSIGN_OR_RETURN(manifest.source_digest, std::move(digest));
-    }
     for (const onnx::ValueInfoProto& input : model_.proto().graph().input()) {
       const ValueId value = index_.FindValue(index_.main_scope(), input.name());
       if (index_.value(value).initializer == nullptr && index_.value(value).sparse_initializer == nullptr) {
@@ -198,7 +206,7 @@ class Writer {
     }
     manifest.parts.resize(parts.size());
     GOMAI_RETURN_IF_ERROR(ParallelFor(parts.size(), [&](size_t k) -> absl::Status {
-      GOMAI_ASSIGN_OR_RETURN(manifest.parts[k], DescribePart(k, parts[k].proto().graph()));
+      GOMAI_ASSIGN_OR_RETURN(manifest.parts[k], DescribePart(k, parts[k].proto().graph(), saved.digests[k]));
       return absl::OkStatus();
     }));
     if (options_.use_aliases) {
@@ -212,19 +220,18 @@ class Writer {
     for (const int part : split_.part_of_node) {
       manifest.node_order.push_back(part >= 0 ? split_.parts[static_cast<size_t>(part)].name : part == -1 ? "*" : "");
     }
-    return manifest;
+    return absl::OkStatus();
   }
 
-  absl::StatusOr<ManifestPart> DescribePart(size_t k, const onnx::GraphProto& graph) const {
+  absl::StatusOr<ManifestPart> DescribePart(size_t k, const onnx::GraphProto& graph, const std::string& digest) const {
     const SplitPart& part = split_.parts[k];
     ManifestPart described;
     described.name = part.name;
     described.file = FileOf(k);
     described.device = part.device;
-    const std::filesystem::path file = options_.folder / described.file;
-    GOMAI_ASSIGN_OR_RETURN(described.digest, SkeletonDigest(file));
+    described.digest = digest;
     if (options_.full_digest) {
-      GOMAI_ASSIGN_OR_RETURN(described.file_digest, FileDigest(file));
+      GOMAI_ASSIGN_OR_RETURN(described.file_digest, FileDigest(options_.folder / described.file));
     }
     for (size_t i = 0; i < part.inputs.size(); ++i) {
       ManifestTensor tensor = gomai::Describe(graph.input(static_cast<int>(i)));
