@@ -200,9 +200,12 @@ absl::StatusOr<OutputFile> OutputFile::Create(const std::filesystem::path& targe
   file.temporary_ = file.renamed_to_.parent_path() / TemporaryName(file.renamed_to_.filename().string());
   // Unlink first: a planted symlink of that name must not lead elsewhere, and O_EXCL refuses one planted since.
   ::unlink(file.temporary_.c_str());
+  file.remembered_ = RememberTemporary(file.temporary_.string());
   file.descriptor_ = ::open(file.temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (file.descriptor_ < 0) {
-    return SystemError("can't write", target, errno);
+    const int reason = errno;
+    ForgetTemporary(file.remembered_);
+    return SystemError("can't write", target, reason);
   }
   if (exists) {
     ::fchmod(file.descriptor_, info.st_mode & 07777);  // a private file stays private
@@ -214,6 +217,7 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
     : target_(std::move(other.target_)),
       renamed_to_(std::move(other.renamed_to_)),
       temporary_(std::move(other.temporary_)),
+      remembered_(std::exchange(other.remembered_, nullptr)),
       descriptor_(other.descriptor_),
       written_(other.written_),
       buffer_(std::move(other.buffer_)) {
@@ -231,6 +235,7 @@ void OutputFile::Discard() {
   if (!temporary_.empty()) {
     ::unlink(temporary_.c_str());
   }
+  ForgetTemporary(std::exchange(remembered_, nullptr));
 }
 
 absl::Status OutputFile::Write(std::string_view bytes) {
@@ -285,6 +290,7 @@ absl::Status OutputFile::Commit() {
     Discard();
     return SystemError("can't write", target_, error);
   }
+  ForgetTemporary(std::exchange(remembered_, nullptr));
   return absl::OkStatus();
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/base/temporaries.h"
 
 namespace gomai {
 
@@ -67,7 +68,8 @@ class SpoolFile {
 };
 
 // A file in the making: it lies beside its target under a name derived from it, and becomes the target at Commit().
-// Without Commit() (an error, a crash caught by the destructor) it is removed and the target stays what it was.
+// Without Commit() (an error) it is removed and the target stays what it was; a signal handler removes it with
+// RemoveTemporaries().
 class OutputFile {
  public:
   // A symlink stays one: what it leads to is replaced. "-" is stdout; it, a pipe or a device is written at once.
@@ -91,6 +93,7 @@ class OutputFile {
   std::filesystem::path target_;
   std::filesystem::path renamed_to_;  // target_ with symlinks followed
   std::filesystem::path temporary_;   // empty: written at once
+  Temporary* remembered_ = nullptr;   // temporary_, should the process be interrupted
   int descriptor_ = -1;
   uint64_t written_ = 0;
   std::vector<uint8_t> buffer_;  // for copies

@@ -118,8 +118,18 @@ expect 2 "can't make the folder" "$split" "$tiny" --part a=scope:/transform -o "
 # --- a full disk: a limit on file size stops the writing half-way; older parts stay whole
 expect 0 '' "$split" "$tiny" --preset torchvision-maskrcnn -o "$tmp/full"
 cp -r "$tmp/full" "$tmp/full-before"
-limited() { (trap '' XFSZ; ulimit -f 256; exec "$split" "$tiny" --part all=boxes -o "$tmp/full"); }
+limited() { (ulimit -f 256; exec "$split" "$tiny" --part all=boxes -o "$tmp/full"); }
 expect 2 "can't write" limited
 check 'a failed split leaves the older one whole' diff -r "$tmp/full-before" "$tmp/full"
+
+# --- interrupted at many moments: the older split is whole or the new one is, and no temporary file stays
+interrupted=0
+for delay in 0.005 0.01 0.015 0.02 0.025 0.03 0.04 0.05; do
+  rm -rf "$tmp/stop"; cp -r "$tmp/full" "$tmp/stop"
+  if ! timeout -s INT "$delay" "$split" -q "$tiny" --part all=boxes -o "$tmp/stop"; then interrupted=$((interrupted + 1)); fi
+  leftovers() { find "$tmp/stop" -name '*.gomai-part' | grep -q .; }
+  check "no temporary file after an interrupt at $delay s" eval '! leftovers'
+done
+check 'at least one of them was interrupted' test "$interrupted" -gt 0
 
 finish
