@@ -337,6 +337,28 @@ TEST_CASE("shared: several outputs, one data file, each payload once") {
   CHECK(Listing(folder / "elsewhere").empty());
 }
 
+TEST_CASE("digests taken while writing are those of the files written") {
+  const TemporaryFolder folder;
+  WriteFile(folder / "m.onnx", Sample().SerializeAsString());
+  const Model unchanged = LoadOk(folder / "m.onnx");
+  Model edited = LoadOk(folder / "m.onnx");
+  edited.mutable_proto().mutable_graph()->mutable_initializer(0)->set_name("renamed");
+  // Weights that are new bytes in memory are left out of a digest like those that lie in a file.
+  Fill(edited.mutable_proto().mutable_graph()->add_initializer(), "new", 9000, 'n');
+  for (const Weights weights :
+       {Weights::kKeep, Weights::kInline, Weights::kExternal, Weights::kShared, Weights::kReference}) {
+    SaveOptions options;
+    options.weights = weights;
+    options.digests = true;
+    const auto report = SaveAll({{&unchanged, folder / "a.onnx"}, {&edited, folder / "b.onnx"}}, options);
+    REQUIRE(report.ok());
+    REQUIRE(report->digests.size() == 2);
+    CHECK(report->digests[0] == *SkeletonDigest(folder / "a.onnx"));
+    CHECK(report->digests[1] == *SkeletonDigest(folder / "b.onnx"));
+    CHECK(report->digests[0] != report->digests[1]);
+  }
+}
+
 TEST_CASE("reference: outputs refer to the input's own bytes") {
   const TemporaryFolder folder;
   WriteFile(folder / "m.onnx", Sample().SerializeAsString());

@@ -13,7 +13,9 @@ namespace {
 std::vector<uint32_t> Bits(std::string_view name, uint64_t count, SeededRule rule, uint64_t seed) {
   const std::string bytes = SeededBytes(name, 0, count, rule, seed);
   std::vector<uint32_t> bits(bytes.size() / sizeof(uint32_t));
-  std::memcpy(bits.data(), bytes.data(), bytes.size());
+  if (!bytes.empty()) {  // memcpy takes no null pointer, not even for nothing
+    std::memcpy(bits.data(), bytes.data(), bytes.size());
+  }
   return bits;
 }
 
