@@ -121,4 +121,47 @@ std::string TypeName(const onnx::TypeProto& type) {
   }
 }
 
+std::optional<onnx::TypeProto> ParseTypeName(std::string_view name) {
+  onnx::TypeProto type;
+  onnx::TypeProto* current = &type;
+  while (name.ends_with(')')) {
+    name.remove_suffix(1);
+    const size_t open = name.find('(');
+    if (open == std::string_view::npos) {
+      return std::nullopt;
+    }
+    const std::string_view outer = name.substr(0, open);
+    name.remove_prefix(open + 1);
+    if (outer == "sequence") {
+      current = current->mutable_sequence_type()->mutable_elem_type();
+    } else if (outer == "optional") {
+      current = current->mutable_optional_type()->mutable_elem_type();
+    } else if (outer == "map") {
+      const size_t comma = name.find(',');
+      const std::optional<int> key = ParseDtype(name.substr(0, comma));
+      if (comma == std::string_view::npos || !key) {
+        return std::nullopt;
+      }
+      current->mutable_map_type()->set_key_type(*key);
+      current = current->mutable_map_type()->mutable_value_type();
+      name.remove_prefix(comma + 1);
+    } else if (outer == "sparse") {
+      const std::optional<int> dtype = ParseDtype(name);
+      if (!dtype) {
+        return std::nullopt;
+      }
+      current->mutable_sparse_tensor_type()->set_elem_type(*dtype);
+      return type;
+    } else {
+      return std::nullopt;
+    }
+  }
+  const std::optional<int> dtype = ParseDtype(name);
+  if (!dtype) {
+    return std::nullopt;
+  }
+  current->mutable_tensor_type()->set_elem_type(*dtype);
+  return type;
+}
+
 }  // namespace gomai

@@ -25,5 +25,7 @@ std::optional<int> ParseDtype(std::string_view name);
 
 // A type as manifests show it: "float32", "sequence(float32)", "optional(…)", "map(int64,…)"; "" when unset.
 std::string TypeName(const onnx::TypeProto& type);
+// The type of such a name; nullopt: not one.
+std::optional<onnx::TypeProto> ParseTypeName(std::string_view name);
 
 }  // namespace gomai

@@ -65,6 +65,7 @@ class Model {
   const std::filesystem::path& folder() const { return folder_; }  // external data is relative to it
   const Sources& sources() const { return sources_; }
   void Adopt(const Model& other) { sources_.Adopt(other.sources_); }
+  void Adopt(const Sources& sources) { sources_.Adopt(sources); }
   // A file that markers of this model may refer to from now on (SetMarker in tensor.h); gives its id.
   uint64_t AddSource(std::shared_ptr<const MappedFile> file) { return sources_.Add(std::move(file)); }
 

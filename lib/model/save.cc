@@ -222,6 +222,13 @@ absl::StatusOr<SaveReport> Save(const Model& model, const std::filesystem::path&
   return SaveAll({{&model, target}}, options);
 }
 
+absl::StatusOr<Model> Internalised(const Model& model) {
+  GOMAI_ASSIGN_OR_RETURN(Placed placed, PlaceWeights(model, Weights::kInline, {}, nullptr));
+  Model result = Model::FromProto(placed.copy ? std::move(*placed.copy) : model.proto(), model.folder());
+  result.Adopt(placed.sources);
+  return result;
+}
+
 absl::StatusOr<std::string> SerializeInline(const Model& model) {
   GOMAI_RETURN_IF_ERROR(ExternalLocations(model).status());
   GOMAI_ASSIGN_OR_RETURN(const Placed placed, PlaceWeights(model, Weights::kInline, {}, nullptr));

@@ -11,63 +11,32 @@
 #include "lib/model/model.h"
 #include "lib/model/tensor.h"
 #include "lib/split/manifest_names.h"
+#include "lib/split/part_file.h"
 
 namespace gomai {
 namespace {
 
 constexpr const char* kInput = "input";
 
-std::string ShapeText(const std::optional<std::vector<Dim>>& shape) {
-  if (!shape) {
-    return "of unknown rank";
-  }
-  std::vector<std::string> dims;
-  for (const Dim& dim : *shape) {
-    dims.push_back(dim.value ? std::to_string(*dim.value) : dim.symbol.empty() ? "?" : dim.symbol);
-  }
-  return fmt::format("[{}]", fmt::join(dims, ","));
-}
-
-bool ShapesAgree(const ManifestTensor& declared, const ValueSpec& spec) {
-  if (!declared.shape || !spec.has_shape) {
-    return true;
-  }
-  if (declared.shape->size() != spec.shape.size()) {
-    return false;
-  }
-  for (size_t i = 0; i < spec.shape.size(); ++i) {
-    const std::optional<int64_t>& dim = (*declared.shape)[i].value;
-    if (dim && spec.shape[i] >= 0 && *dim != spec.shape[i]) {
-      return false;
-    }
-  }
-  return true;
-}
-
-void CompareValues(const std::vector<ManifestTensor>& declared, const std::vector<ValueSpec>& specs,
-                   std::string_view what, std::vector<std::string>& differences) {
-  std::map<std::string_view, const ValueSpec*> by_name;
+std::vector<ManifestTensor> Described(const std::vector<ValueSpec>& specs) {
+  std::vector<ManifestTensor> tensors;
   for (const ValueSpec& spec : specs) {
-    by_name.emplace(spec.name, &spec);
-  }
-  for (const ManifestTensor& tensor : declared) {
-    const auto found = by_name.find(tensor.name);
-    if (found == by_name.end()) {
-      differences.push_back(fmt::format("it has no {} '{}'", what, tensor.name));
-      continue;
-    }
-    const ValueSpec& spec = *found->second;
-    if (spec.type != tensor.dtype || !ShapesAgree(tensor, spec)) {
-      differences.push_back(fmt::format("its {} '{}' is {}, not {} {}", what, tensor.name, DescribeSpec(spec),
-                                        tensor.dtype, ShapeText(tensor.shape)));
-    }
-    by_name.erase(found);
-  }
-  for (const ValueSpec& spec : specs) {
-    if (by_name.contains(spec.name)) {
-      differences.push_back(fmt::format("it has an {} '{}' that the manifest doesn't know", what, spec.name));
+    ManifestTensor& tensor = tensors.emplace_back();
+    tensor.name = spec.name;
+    tensor.dtype = spec.type;
+    if (spec.has_shape) {
+      tensor.shape.emplace();
+      for (size_t i = 0; i < spec.shape.size(); ++i) {
+        Dim& dim = tensor.shape->emplace_back();
+        if (spec.shape[i] >= 0) {
+          dim.value = spec.shape[i];
+        } else if (i < spec.symbols.size()) {
+          dim.symbol = spec.symbols[i];
+        }
+      }
     }
   }
+  return tensors;
 }
 
 absl::Status CheckTensorsOnly(const ManifestPart& part) {
@@ -91,18 +60,10 @@ absl::StatusOr<std::unique_ptr<Chain>> Chain::Open(const std::filesystem::path& 
   GOMAI_ASSIGN_OR_RETURN(chain->manifest_, ReadManifest(manifest_file));
   chain->options_ = options;
   const std::vector<ManifestPart>& parts = chain->manifest_.parts;
-  std::vector<std::string_view> names;
   for (const ManifestPart& part : parts) {
-    names.push_back(part.name);
     GOMAI_RETURN_IF_ERROR(CheckTensorsOnly(part));
   }
-  for (const auto& [name, file] : options.replace) {
-    if (std::find(names.begin(), names.end(), name) == names.end()) {
-      const std::string near = DidYouMean(name, names);
-      return NotFound("'{}' has no part '{}' to replace{}", manifest_file.string(), name,
-                      near.empty() ? fmt::format("; its parts: {}", fmt::join(names, ", ")) : near);
-    }
-  }
+  GOMAI_RETURN_IF_ERROR(CheckReplacements(chain->manifest_, manifest_file, options.replace));
   for (size_t i = 0; i < parts.size(); ++i) {
     GOMAI_RETURN_IF_ERROR(chain->OpenPart(i, manifest_file.parent_path(), backend));
   }
@@ -115,41 +76,13 @@ absl::Status Chain::OpenPart(size_t index, const std::filesystem::path& folder, 
   if (options_.progress) {
     options_.progress(fmt::format("opening {}", part.name));
   }
-  std::filesystem::path file;
-  const auto replacement = options_.replace.find(part.name);
-  if (replacement != options_.replace.end()) {
-    file = replacement->second;
-  } else {
-    const absl::StatusOr<std::filesystem::path> resolved = ResolveExternal(folder, part.file);
-    if (!resolved.ok()) {
-      if (absl::IsNotFound(resolved.status())) {
-        return NotFound("the file '{}' of part '{}' is missing; split the model again, or put it back",
-                        (folder / part.file).string(), part.name);
-      }
-      return Annotate(resolved.status(), fmt::format("part '{}'", part.name));
-    }
-    file = *resolved;
-    if (options_.check_digests) {
-      GOMAI_ASSIGN_OR_RETURN(const std::string digest, SkeletonDigest(file));
-      if (digest != part.digest) {
-        return FailedPrecondition(
-            "part '{}' ('{}') was changed after the split: its digest is {}, and the manifest says {}; split the "
-            "model again, or name the file as the part's replacement (--replace {}={})",
-            part.name, file.string(), digest, part.digest, part.name, file.string());
-      }
-    }
-  }
+  GOMAI_ASSIGN_OR_RETURN(const std::filesystem::path file,
+                         FindPartFile(part, folder, options_.replace, options_.check_digests));
   absl::StatusOr<std::unique_ptr<Session>> session = backend.Open(file, options_.session);
   if (!session.ok()) {
     return Annotate(session.status(), fmt::format("part '{}'", part.name));
   }
-  std::vector<std::string> differences;
-  CompareValues(part.inputs, (*session)->inputs(), "input", differences);
-  CompareValues(part.outputs, (*session)->outputs(), "output", differences);
-  if (!differences.empty()) {
-    return FailedPrecondition("'{}' doesn't fit as part '{}': {}", file.string(), part.name,
-                              fmt::join(differences, "; "));
-  }
+  GOMAI_RETURN_IF_ERROR(CheckInterface(part, file, Described((*session)->inputs()), Described((*session)->outputs())));
   sessions_.push_back(*std::move(session));
   return absl::OkStatus();
 }

@@ -19,12 +19,13 @@
 #include "lib/base/status.h"
 #include "lib/runtime/backend.h"
 #include "lib/split/manifest.h"
+#include "lib/split/part_file.h"
 
 namespace gomai {
 
 struct ChainOptions {
   SessionOptions session;
-  std::map<std::string, std::filesystem::path> replace;  // part -> file; names, dtypes and shapes are checked first
+  Replacements replace;       // names, dtypes and shapes are checked first
   bool check_digests = true;  // a part changed after the split: kFailedPrecondition naming it
   std::function<void(const std::string& what)> progress;  // "opening stem", "running body"
 };

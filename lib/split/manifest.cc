@@ -54,7 +54,8 @@ class Reader {
       GOMAI_ASSIGN_OR_RETURN(const Json* const aliased, Member(json, "aliased", "", Json::value_t::boolean));
       manifest.aliased = aliased->get<bool>();
     }
-    GOMAI_ASSIGN_OR_RETURN(manifest.node_order, NodeOrder(json));
+    GOMAI_ASSIGN_OR_RETURN(manifest.node_order, Order(json, "node_order"));
+    GOMAI_ASSIGN_OR_RETURN(manifest.initializer_order, Order(json, "initializer_order"));
     GOMAI_RETURN_IF_ERROR(CheckWiring(manifest));
     return manifest;
   }
@@ -126,6 +127,30 @@ class Reader {
     return tensors;
   }
 
+  absl::StatusOr<std::optional<std::vector<Dim>>> Shape(const Json& json, const std::string& key,
+                                                        const std::string& where) const {
+    const auto shape = json.find(key);
+    if (shape == json.end() || !(shape->is_null() || shape->is_array())) {
+      return Broken(Where(Join(where, key)), "must be a list of dims, or null for an unknown rank");
+    }
+    if (shape->is_null()) {
+      return std::optional<std::vector<Dim>>();
+    }
+    std::vector<Dim> dims;
+    for (const Json& json_dim : *shape) {
+      Dim dim;
+      if (json_dim.is_number_integer() && json_dim.get<int64_t>() >= 0) {
+        dim.value = json_dim.get<int64_t>();
+      } else if (json_dim.is_string()) {
+        dim.symbol = json_dim.get<std::string>();
+      } else if (!json_dim.is_null()) {
+        return Broken(Where(Join(where, key)), "must hold whole numbers >= 0, symbols and null only");
+      }
+      dims.push_back(std::move(dim));
+    }
+    return std::optional(std::move(dims));
+  }
+
   absl::StatusOr<ManifestTensor> Tensor(const Json& json, const std::string& where, Kind kind) const {
     if (!json.is_object()) {
       return Broken(Where(where), "must be an object");
@@ -133,24 +158,7 @@ class Reader {
     ManifestTensor tensor;
     GOMAI_ASSIGN_OR_RETURN(tensor.name, Text(json, "name", where));
     GOMAI_ASSIGN_OR_RETURN(tensor.dtype, Text(json, "dtype", where));
-    const auto shape = json.find("shape");
-    if (shape == json.end() || !(shape->is_null() || shape->is_array())) {
-      return Broken(Where(where + ".shape"), "must be a list of dims, or null for an unknown rank");
-    }
-    if (shape->is_array()) {
-      tensor.shape.emplace();
-      for (const Json& json_dim : *shape) {
-        Dim dim;
-        if (json_dim.is_number_integer() && json_dim.get<int64_t>() >= 0) {
-          dim.value = json_dim.get<int64_t>();
-        } else if (json_dim.is_string()) {
-          dim.symbol = json_dim.get<std::string>();
-        } else if (!json_dim.is_null()) {
-          return Broken(Where(where + ".shape"), "must hold whole numbers >= 0, symbols and null only");
-        }
-        tensor.shape->push_back(std::move(dim));
-      }
-    }
+    GOMAI_ASSIGN_OR_RETURN(tensor.shape, Shape(json, "shape", where));
     if (kind == Kind::kPartInput) {
       GOMAI_ASSIGN_OR_RETURN(tensor.from, Text(json, "from", where));
     }
@@ -158,6 +166,9 @@ class Reader {
       GOMAI_ASSIGN_OR_RETURN(tensor.to, Texts(json, "to", where));
       GOMAI_ASSIGN_OR_RETURN(const Json* const output, Member(json, "model_output", where, Json::value_t::boolean));
       tensor.model_output = output->get<bool>();
+      if (json.contains("declared")) {
+        GOMAI_ASSIGN_OR_RETURN(tensor.declared, Shape(json, "declared", where));
+      }
     }
     return tensor;
   }
@@ -185,20 +196,17 @@ class Reader {
     return part;
   }
 
-  // Runs come with their length; what they add up to is bounded, since each run is some bytes of text only.
-  absl::StatusOr<std::vector<std::string>> NodeOrder(const Json& json) const {
-    std::vector<std::string> order;
-    if (!json.contains("node_order")) {
+  absl::StatusOr<Runs> Order(const Json& json, const std::string& key) const {
+    Runs order;
+    if (!json.contains(key)) {
       return order;
     }
-    constexpr uint64_t kMost = 100'000'000;
-    GOMAI_ASSIGN_OR_RETURN(const Json* const runs, Member(json, "node_order", "", Json::value_t::array));
+    GOMAI_ASSIGN_OR_RETURN(const Json* const runs, Member(json, key, "", Json::value_t::array));
     for (const Json& run : *runs) {
-      if (!run.is_array() || run.size() != 2 || !run[0].is_string() || !run[1].is_number_unsigned() ||
-          run[1].get<uint64_t>() > kMost - order.size()) {
-        return Broken(Where("node_order"), "must hold runs [\"part\", count]");
+      if (!run.is_array() || run.size() != 2 || !run[0].is_string() || !run[1].is_number_unsigned()) {
+        return Broken(Where(key), "must hold runs [\"part\", count]");
       }
-      order.insert(order.end(), run[1].get<uint64_t>(), run[0].get<std::string>());
+      order.emplace_back(run[0].get<std::string>(), run[1].get<uint64_t>());
     }
     return order;
   }

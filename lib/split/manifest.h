@@ -2,11 +2,13 @@
 
 // manifest.json: what ties the parts of a split together. Format: docs/formats.md.
 
+#include <onnx/onnx_pb.h>
+
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include "lib/base/status.h"
@@ -22,6 +24,9 @@ struct Dim {
   bool operator==(const Dim&) const = default;
 };
 
+// What a list is made of, in order: [(part, count), …].
+using Runs = std::vector<std::pair<std::string, uint64_t>>;
+
 struct ManifestTensor {
   std::string name;
   std::string dtype;                      // "float32", "sequence(float32)"
@@ -29,6 +34,8 @@ struct ManifestTensor {
   std::string from;                       // inputs: "input" or the producing part
   std::vector<std::string> to;            // outputs: the parts that read it, in order
   bool model_output = false;              // outputs
+  // Outputs: the shape that the source's value_info declares; nullopt: it declares nothing of this value.
+  std::optional<std::optional<std::vector<Dim>>> declared = std::nullopt;
 };
 
 struct ManifestPart {
@@ -49,13 +56,26 @@ struct Manifest {
   std::vector<ManifestPart> parts;
   std::map<std::string, std::string> aliases;  // friendly -> tensor
   bool aliased = false;                        // --use-aliases: parts carry the friendly names
-  std::vector<std::string>
-      node_order;  // per node of the source's main graph: the part that holds it; run-length coded in the file
+  // Per node, and per initializer, of the source's main graph: the first part that holds it, "" for none.
+  Runs node_order;
+  Runs initializer_order;
 };
 
 absl::StatusOr<Manifest> ParseManifest(std::string_view json, const std::string& origin);
 absl::StatusOr<Manifest> ReadManifest(const std::filesystem::path& file);
 std::string PrintManifest(const Manifest& manifest);
+
+// A declaration as a manifest has it.
+ManifestTensor DescribeTensor(const onnx::ValueInfoProto& info);
+std::vector<Dim> DescribeShape(const onnx::TensorShapeProto& shape);
+// The type that a tensor of a manifest has; unset for a dtype that no version of ONNX has.
+onnx::TypeProto TypeOf(const ManifestTensor& tensor);
+void SetShape(const std::vector<Dim>& dims, onnx::TensorShapeProto* shape);
+// "float32 [3,height,?]".
+std::string DescribeType(const ManifestTensor& tensor);
+
+// Adds one element to runs.
+void Append(const std::string& part, Runs* runs);
 
 // Is this path a manifest (by its content: JSON with gomai_manifest)?
 bool LooksLikeManifest(const std::filesystem::path& file);

@@ -24,18 +24,19 @@ std::string OneLine(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Json TensorJson(const ManifestTensor& tensor) {
-  Json json = {{"name", tensor.name}, {"dtype", tensor.dtype}};
-  if (tensor.shape) {
-    Json shape = Json::array();
-    for (const Dim& dim : *tensor.shape) {
-      shape.push_back(dim.value ? Json(*dim.value) : dim.symbol.empty() ? Json(nullptr) : Json(dim.symbol));
-    }
-    json["shape"] = std::move(shape);
-  } else {
-    json["shape"] = nullptr;
+Json ShapeJson(const std::optional<std::vector<Dim>>& shape) {
+  if (!shape) {
+    return nullptr;
+  }
+  Json json = Json::array();
+  for (const Dim& dim : *shape) {
+    json.push_back(dim.value ? Json(*dim.value) : dim.symbol.empty() ? Json(nullptr) : Json(dim.symbol));
   }
   return json;
+}
+
+Json TensorJson(const ManifestTensor& tensor) {
+  return {{"name", tensor.name}, {"dtype", tensor.dtype}, {"shape", ShapeJson(tensor.shape)}};
 }
 
 void PrintLines(const std::vector<std::string>& lines, char open, char close, const std::string& indent,
@@ -71,6 +72,9 @@ void PrintPart(const ManifestPart& part, std::string& out) {
     Json json = TensorJson(tensor);
     json["to"] = tensor.to;
     json["model_output"] = tensor.model_output;
+    if (tensor.declared) {
+      json["declared"] = ShapeJson(*tensor.declared);
+    }
     lines.push_back(OneLine(json));
   }
   out += ",\n      \"outputs\": ";
@@ -79,15 +83,10 @@ void PrintPart(const ManifestPart& part, std::string& out) {
 }
 
 // [["a", 3], ["b", 1], …], as many to a line as fit.
-void PrintNodeOrder(const std::vector<std::string>& order, std::string& out) {
+void PrintRuns(const Runs& runs, std::string& out) {
   std::vector<std::string> lines;
-  for (size_t i = 0; i < order.size();) {
-    size_t end = i;
-    while (end < order.size() && order[end] == order[i]) {
-      ++end;
-    }
-    const std::string run = OneLine(Json::array({order[i], end - i}));
-    i = end;
+  for (const auto& [part, count] : runs) {
+    const std::string run = OneLine(Json::array({part, count}));
     if (!lines.empty() && lines.back().size() + run.size() < 100) {
       lines.back() += ", " + run;
     } else {
@@ -121,7 +120,9 @@ std::string PrintManifest(const Manifest& manifest) {
   }
   PrintLines(lines, '{', '}', "  ", out);
   out += fmt::format(",\n  \"aliased\": {},\n  \"node_order\": ", manifest.aliased);
-  PrintNodeOrder(manifest.node_order, out);
+  PrintRuns(manifest.node_order, out);
+  out += ",\n  \"initializer_order\": ";
+  PrintRuns(manifest.initializer_order, out);
   return out + "\n}\n";
 }
 

@@ -1,6 +1,7 @@
 // Writing a split: all parts together (a full disk leaves none), then the manifest, then the part files of an older
 // split in the same folder that the new one doesn't write. Nothing else there is touched.
 #include <set>
+#include <unordered_map>
 
 #include "lib/base/parallel.h"
 #include "lib/model/dtype.h"
@@ -60,25 +61,6 @@ std::map<std::string, std::string> FriendlyNames(const Split& split, const Index
     }
   }
   return friendly;
-}
-
-ManifestTensor Describe(const onnx::ValueInfoProto& info) {
-  ManifestTensor tensor;
-  tensor.name = info.name();
-  tensor.dtype = TypeName(info.type());
-  if (info.type().has_tensor_type() && info.type().tensor_type().has_shape()) {
-    tensor.shape.emplace();
-    for (const auto& dim : info.type().tensor_type().shape().dim()) {
-      Dim d;
-      if (dim.has_dim_value() && dim.dim_value() >= 0) {
-        d.value = dim.dim_value();
-      } else if (dim.has_dim_param()) {
-        d.symbol = dim.dim_param();
-      }
-      tensor.shape->push_back(std::move(d));
-    }
-  }
-  return tensor;
 }
 
 class Writer {
@@ -198,7 +180,7 @@ class Writer {
     for (const onnx::ValueInfoProto& input : model_.proto().graph().input()) {
       const ValueId value = index_.FindValue(index_.main_scope(), input.name());
       if (index_.value(value).initializer == nullptr && index_.value(value).sparse_initializer == nullptr) {
-        manifest.inputs.push_back(Describe(input));
+        manifest.inputs.push_back(DescribeTensor(input));
       }
     }
     for (const onnx::ValueInfoProto& output : model_.proto().graph().output()) {
@@ -217,10 +199,32 @@ class Writer {
     } else {
       manifest.aliases = split_.aliases;
     }
-    for (const int part : split_.part_of_node) {
-      manifest.node_order.push_back(part >= 0 ? split_.parts[static_cast<size_t>(part)].name : part == -1 ? "*" : "");
-    }
+    FillOrders(parts, manifest);
     return absl::OkStatus();
+  }
+
+  // Which part is the first to hold each node and initializer: constant ones may be in several.
+  void FillOrders(const std::vector<Model>& parts, Manifest& manifest) const {
+    std::unordered_map<NodeId, size_t> first;
+    std::unordered_map<std::string_view, size_t> initializers;
+    for (size_t k = 0; k < parts.size(); ++k) {
+      for (const NodeId node : split_.parts[k].order) {
+        first.emplace(node, k);
+      }
+      for (const onnx::TensorProto& tensor : parts[k].proto().graph().initializer()) {
+        initializers.emplace(tensor.name(), k);
+      }
+    }
+    const auto append = [&](const auto& holders, const auto& key, Runs* runs) {
+      const auto holder = holders.find(key);
+      Append(holder == holders.end() ? "" : split_.parts[holder->second].name, runs);
+    };
+    for (const NodeId node : index_.scope(index_.main_scope()).nodes) {
+      append(first, node, &manifest.node_order);
+    }
+    for (const onnx::TensorProto& tensor : model_.proto().graph().initializer()) {
+      append(initializers, tensor.name(), &manifest.initializer_order);
+    }
   }
 
   absl::StatusOr<ManifestPart> DescribePart(size_t k, const onnx::GraphProto& graph, const std::string& digest) const {
@@ -234,15 +238,19 @@ class Writer {
       GOMAI_ASSIGN_OR_RETURN(described.file_digest, FileDigest(options_.folder / described.file));
     }
     for (size_t i = 0; i < part.inputs.size(); ++i) {
-      ManifestTensor tensor = gomai::Describe(graph.input(static_cast<int>(i)));
+      ManifestTensor tensor = DescribeTensor(graph.input(static_cast<int>(i)));
       const auto producer = split_.producer.find(part.inputs[i]);
       tensor.from =
           producer == split_.producer.end() ? "input" : split_.parts[static_cast<size_t>(producer->second)].name;
       described.inputs.push_back(std::move(tensor));
     }
     for (size_t i = 0; i < part.outputs.size(); ++i) {
-      ManifestTensor tensor = gomai::Describe(graph.output(static_cast<int>(i)));
-      tensor.model_output = index_.value(part.outputs[i]).is_graph_output;
+      ManifestTensor tensor = DescribeTensor(graph.output(static_cast<int>(i)));
+      const Index::Value& value = index_.value(part.outputs[i]);
+      tensor.model_output = value.is_graph_output;
+      if (!value.is_graph_output && value.info != nullptr) {
+        tensor.declared = DescribeTensor(*value.info).shape;
+      }
       for (size_t reader = k + 1; reader < split_.parts.size(); ++reader) {
         const std::vector<ValueId>& inputs = split_.parts[reader].inputs;
         if (std::find(inputs.begin(), inputs.end(), part.outputs[i]) != inputs.end()) {

@@ -34,7 +34,9 @@ Manifest Example() {
   rest.outputs = {{"boxes", "float32", std::nullopt, "", {}, true}};
   manifest.parts = {first, rest};
   manifest.aliases = {{"x", "/a/x"}};
-  manifest.node_order = {"first", "first", "*", "rest", "", "rest"};
+  manifest.node_order = {{"first", 3}, {"rest", 1}, {"", 1}, {"rest", 1}};
+  manifest.initializer_order = {{"rest", 2}};
+  manifest.parts[0].outputs[0].declared = std::vector<Dim>{{2, ""}, {std::nullopt, "n"}};
   return manifest;
 }
 
@@ -54,6 +56,8 @@ TEST_CASE("a printed manifest reads back, and prints as it was") {
   CHECK(back->parts[0].inputs[0].shape == Example().parts[0].inputs[0].shape);
   CHECK_FALSE(back->parts[0].outputs[0].shape.has_value());
   CHECK(back->parts[0].outputs[1].model_output);
+  CHECK(back->parts[0].outputs[0].declared == Example().parts[0].outputs[0].declared);
+  CHECK_FALSE(back->parts[0].outputs[1].declared.has_value());
   CHECK(text == R"({
   "gomai_manifest": 1,
   "source": {"file": "../model \"x\".onnx", "digest": "sha256:00"},
@@ -72,7 +76,7 @@ TEST_CASE("a printed manifest reads back, and prints as it was") {
         {"name": "image", "dtype": "float32", "shape": [3, "height", null], "from": "input"}
       ],
       "outputs": [
-        {"name": "/a/x", "dtype": "float16", "shape": null, "to": ["rest"], "model_output": false},
+        {"name": "/a/x", "dtype": "float16", "shape": null, "to": ["rest"], "model_output": false, "declared": [2, "n"]},
         {"name": "labels", "dtype": "int64", "shape": [], "to": [], "model_output": true}
       ]
     },
@@ -94,7 +98,10 @@ TEST_CASE("a printed manifest reads back, and prints as it was") {
   },
   "aliased": false,
   "node_order": [
-    ["first", 2], ["*", 1], ["rest", 1], ["", 1], ["rest", 1]
+    ["first", 3], ["rest", 1], ["", 1], ["rest", 1]
+  ],
+  "initializer_order": [
+    ["rest", 2]
   ]
 }
 )");
@@ -140,7 +147,7 @@ TEST_CASE("what a chain couldn't trust is refused") {
         "'m.json': inputs[0].shape must hold whole numbers >= 0, symbols and null only" + mend);
   CHECK(error("\"model_output\": false", "\"model_output\": 0") ==
         "'m.json': parts[0].outputs[0].model_output must be a boolean" + mend);
-  CHECK(error("[\"first\", 2]", "[\"first\", 18446744073709551615]") ==
+  CHECK(error("[\"first\", 3]", "[\"first\", -1]") ==
         "'m.json': node_order must hold runs [\"part\", count]" + mend);
   CHECK(error("      \"digest\": \"sha256:11\",\n", "") == "'m.json': parts[0].digest is missing" + mend);
   CHECK(error("{\n", "{{\n") == "'m.json' is not JSON; it is cut short or damaged");

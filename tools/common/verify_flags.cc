@@ -140,15 +140,7 @@ absl::StatusOr<EquivalenceOptions> VerifyOptions(Tool& tool, const VerifyArgumen
   }
   options.isolated = arguments.isolated;
   options.progress = [&tool, &arguments](const std::string& what) { tool.Progress(arguments.progress + what); };
-  for (const std::string& text : arguments.replace) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
-      return InvalidArgument("--replace '{}' must be PART=FILE.onnx", text);
-    }
-    if (!options.replace.emplace(text.substr(0, equals), text.substr(equals + 1)).second) {
-      return InvalidArgument("part '{}' is replaced twice", text.substr(0, equals));
-    }
-  }
+  GOMAI_ASSIGN_OR_RETURN(options.replace, ParseReplacements(arguments.replace));
   return options;
 }
 
