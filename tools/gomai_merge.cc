@@ -10,7 +10,7 @@ constexpr char kExamples[] = R"(  gomai-merge parts/manifest.json -o model.onnx
       the model that the parts were cut from
   gomai-merge parts/manifest.json -o model.onnx --replace box=box_quantised.onnx
       with a part of your own in place of one of the split's
-  gomai-merge backbone.onnx head.onnx --join features=input -o model.onnx
+  gomai-merge encoder.onnx decoder.onnx --join hidden=input -o model.onnx
       two models, one behind the other)";
 
 struct Arguments {

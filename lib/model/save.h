@@ -52,8 +52,8 @@ struct SaveReport {
 absl::StatusOr<SaveReport> SaveAll(const std::vector<SaveItem>& items, const SaveOptions& options);
 absl::StatusOr<SaveReport> Save(const Model& model, const std::filesystem::path& target, const SaveOptions& options);
 
-// The same model without external data: what was external is a payload of this model, wherever it will be saved. Nothing
-// is read. Errors: those of external data that is absent, out of range or out of the folder.
+// The same model without external data: what was external is a payload of this model, wherever it will be saved.
+// Nothing is read. Errors: those of external data that is absent, out of range or out of the folder.
 absl::StatusOr<Model> Internalised(const Model& model);
 
 // The model's bytes with everything inline (kInline), for a runtime that takes bytes; reads all weights.

@@ -81,11 +81,7 @@ struct Combiner::Doubles {
 absl::Status Combiner::Add(Model given, const CombineOptions& options) {
   Model model = std::move(given);
   renamed_.clear();
-  if (added_ == 0) {
-    folder_ = model.folder();
-    sources_ = Model::Empty(folder_);
-  } else if (!SameFolder(model.folder(), folder_) && HasExternal(model)) {
-    // A location is relative to the model's folder, so it would lead elsewhere.
+  if (!SameFolder(model.folder(), folder_) && HasExternal(model)) {
     GOMAI_ASSIGN_OR_RETURN(model, Internalised(model));
   }
   Doubles doubles;
@@ -95,13 +91,13 @@ absl::Status Combiner::Add(Model given, const CombineOptions& options) {
     if (options.fold_constants) {
       GOMAI_ASSIGN_OR_RETURN(doubles, FindDoubles(model, Index(model.proto())));
     }
-    GOMAI_RETURN_IF_ERROR(Rename(model, options, doubles));
   } else {
     for (int i = 0; i < model.proto().functions_size(); ++i) {
       const onnx::FunctionProto& function = model.proto().functions(i);
       functions_[FunctionKey(function.domain(), function.name(), function.overload())] = i;
     }
   }
+  GOMAI_RETURN_IF_ERROR(Rename(model, options, doubles));
   sources_.Adopt(model);
   {
     const Index index(model.proto());
@@ -224,7 +220,7 @@ absl::Status Combiner::Rename(Model& model, const CombineOptions& options, const
     const std::string stem = options.prefix + std::string(name);
     std::string candidate = stem;
     for (int i = 1; own.contains(candidate) || made.contains(candidate) || outer_names_.contains(candidate) ||
-                    inner_names_.contains(candidate);
+                    inner_names_.contains(candidate) || options.reserved.contains(candidate);
          ++i) {
       candidate = fmt::format("{}_{}", stem, i);
     }
@@ -245,7 +241,8 @@ absl::Status Combiner::Rename(Model& model, const CombineOptions& options, const
         editor.RenameValue(id, feed->second);
         renamed_[name] = feed->second;
       }
-    } else if (outer_names_.contains(name) || (outer && inner_names_.contains(name))) {
+    } else if (outer_names_.contains(name) || options.reserved.contains(name) ||
+               (outer && inner_names_.contains(name))) {
       const std::string other = fresh(name);
       editor.RenameValue(id, other);
       if (outer) {

@@ -26,16 +26,19 @@ struct CombineOptions {
   std::string name;                             // of the model added, for messages: "part 'box'", a path
   std::string prefix;                           // "box/": what a clashing name gets
   std::map<std::string, std::string> connects;  // input -> the value that feeds it, which is there already
+  std::unordered_set<std::string> reserved;     // names that other models need, not to be taken by an inner value here
   bool fold_constants = false;                  // constants that are equal to earlier ones of that name aren't doubled
   bool prefix_nodes = false;                    // node names too
 };
 
 class Combiner {
  public:
-  explicit Combiner(const Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+  // External data of models in another folder than this becomes inline, since its locations would lead elsewhere.
+  Combiner(std::filesystem::path folder, const Diagnostics& diagnostics)
+      : diagnostics_(diagnostics), sources_(Model::Empty(folder)), folder_(std::move(folder)) {}
 
-  // The first model is taken as it is. Nodes and initializers are appended, inputs that connect to nothing and all
-  // outputs too. Errors: kInvalidArgument for opset imports or functions that differ, naming them.
+  // The first model's names stay, but for reserved ones. Nodes and initializers are appended, inputs that connect to
+  // nothing and all outputs too. Errors: kInvalidArgument for opset imports or functions that differ, naming them.
   absl::Status Add(Model model, const CombineOptions& options);
 
   onnx::GraphProto& graph() { return *proto_.mutable_graph(); }
@@ -60,7 +63,7 @@ class Combiner {
 
   const Diagnostics& diagnostics_;
   onnx::ModelProto proto_;
-  Model sources_ = Model::Empty();  // what markers in proto_ refer to
+  Model sources_;  // what markers in proto_ refer to
   std::filesystem::path folder_;
   size_t added_ = 0;
   std::vector<size_t> node_origin_;

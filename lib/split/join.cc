@@ -22,7 +22,7 @@ struct OutputName {
 class Joiner {
  public:
   Joiner(const std::vector<std::filesystem::path>& files, const JoinOptions& options, const Diagnostics& diagnostics)
-      : files_(files), options_(options), combiner_(diagnostics) {}
+      : files_(files), options_(options), combiner_(files[0].parent_path(), diagnostics) {}
 
   absl::StatusOr<Model> Join() {
     std::vector<Model> models;

@@ -18,7 +18,15 @@ class PartMerger {
  public:
   PartMerger(const Manifest& manifest, const std::filesystem::path& folder, const Replacements& replace,
              const Diagnostics& diagnostics)
-      : manifest_(manifest), folder_(folder), replace_(replace), combiner_(diagnostics) {}
+      : manifest_(manifest), folder_(folder), replace_(replace), combiner_(folder, diagnostics) {
+    for (const ManifestPart& part : manifest.parts) {
+      for (const auto* tensors : {&part.inputs, &part.outputs}) {
+        for (const ManifestTensor& tensor : *tensors) {
+          boundary_.insert(Unaliased(tensor.name));
+        }
+      }
+    }
+  }
 
   absl::StatusOr<Model> Merge() {
     for (const ManifestPart& part : manifest_.parts) {
@@ -57,6 +65,12 @@ class PartMerger {
       const std::string name = Unaliased(input.name);
       if (input.from != "input" || inputs_.contains(name)) {
         options.connects[name] = name;
+      }
+    }
+    options.reserved = boundary_;
+    for (const auto* tensors : {&part.inputs, &part.outputs}) {
+      for (const ManifestTensor& tensor : *tensors) {
+        options.reserved.erase(Unaliased(tensor.name));
       }
     }
     for (const onnx::ValueInfoProto& input : model.proto().graph().input()) {
@@ -218,6 +232,7 @@ class PartMerger {
   const std::filesystem::path folder_;
   const Replacements& replace_;
   Combiner combiner_;
+  std::unordered_set<std::string> boundary_;  // what crosses between any two parts, by the model's names
   std::unordered_map<std::string, onnx::ValueInfoProto> inputs_;   // of all parts, by the model's names
   std::unordered_map<std::string, onnx::ValueInfoProto> outputs_;  // the model's own
   google::protobuf::RepeatedPtrField<onnx::ValueInfoProto> declared_;

@@ -147,8 +147,7 @@ TEST_CASE("what a chain couldn't trust is refused") {
         "'m.json': inputs[0].shape must hold whole numbers >= 0, symbols and null only" + mend);
   CHECK(error("\"model_output\": false", "\"model_output\": 0") ==
         "'m.json': parts[0].outputs[0].model_output must be a boolean" + mend);
-  CHECK(error("[\"first\", 3]", "[\"first\", -1]") ==
-        "'m.json': node_order must hold runs [\"part\", count]" + mend);
+  CHECK(error("[\"first\", 3]", "[\"first\", -1]") == "'m.json': node_order must hold runs [\"part\", count]" + mend);
   CHECK(error("      \"digest\": \"sha256:11\",\n", "") == "'m.json': parts[0].digest is missing" + mend);
   CHECK(error("{\n", "{{\n") == "'m.json' is not JSON; it is cut short or damaged");
   CHECK_FALSE(ParseManifest("[1]", "m.json").ok());
