@@ -63,7 +63,7 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
     index.emplace(model.proto());
   }
   GOMAI_ASSIGN_OR_RETURN(const Shapes shapes, InferShapesOrWarn(model, *index, diagnostics));
-  GOMAI_ASSIGN_OR_RETURN(const ResolveOptions resolve, GivenTypes(arguments.plan));
+  GOMAI_ASSIGN_OR_RETURN(const ResolveOptions resolve, GivenTypes(arguments.plan.types, arguments.plan.shapes));
   GOMAI_ASSIGN_OR_RETURN(const Split split, ResolvePlan(*plan, model, *index, shapes, resolve, diagnostics));
   if (arguments.print_plan && tool.json()) {
     tool.PrintDocument(PrintPlan(*plan));

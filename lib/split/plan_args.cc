@@ -12,27 +12,6 @@
 namespace gomai {
 namespace {
 
-// "a,b,c" with names that may themselves hold commas: at each place the longest run of pieces that is a tensor's name.
-std::vector<std::string> SplitNames(const std::string& text, const Index& index) {
-  const std::vector<std::string> pieces = SplitList(text, ',');
-  std::vector<std::string> names;
-  for (size_t i = 0; i < pieces.size();) {
-    size_t taken = 1;
-    std::string joined = pieces[i];
-    std::string name = joined;
-    for (size_t j = i + 1; j < pieces.size(); ++j) {
-      joined += "," + pieces[j];
-      if (index.FindValue(index.main_scope(), joined) != kNone) {
-        name = joined;
-        taken = j - i + 1;
-      }
-    }
-    names.push_back(std::move(name));
-    i += taken;
-  }
-  return names;
-}
-
 absl::StatusOr<Plan> PlanFromParts(const std::vector<std::string>& parts, const Index& index) {
   Plan plan;
   for (const std::string& text : parts) {
@@ -107,6 +86,27 @@ absl::StatusOr<std::pair<std::string, std::string>> AtLastColon(const std::strin
 
 }  // namespace
 
+// At each place the longest run of pieces that is a tensor's name.
+std::vector<std::string> SplitNames(const std::string& text, const Index& index) {
+  const std::vector<std::string> pieces = SplitList(text, ',');
+  std::vector<std::string> names;
+  for (size_t i = 0; i < pieces.size();) {
+    size_t taken = 1;
+    std::string joined = pieces[i];
+    std::string name = joined;
+    for (size_t j = i + 1; j < pieces.size(); ++j) {
+      joined += "," + pieces[j];
+      if (index.FindValue(index.main_scope(), joined) != kNone) {
+        name = joined;
+        taken = j - i + 1;
+      }
+    }
+    names.push_back(std::move(name));
+    i += taken;
+  }
+  return names;
+}
+
 absl::StatusOr<Plan> MakePlan(const PlanArguments& arguments, const Model& model, const Index& index, Plan* draft) {
   const int ways = (arguments.preset.empty() ? 0 : 1) + (arguments.plan_file.empty() ? 0 : 1) +
                    (arguments.parts.empty() ? 0 : 1) + (arguments.by_size.empty() ? 0 : 1);
@@ -134,9 +134,10 @@ absl::StatusOr<Plan> MakePlan(const PlanArguments& arguments, const Model& model
   return plan;
 }
 
-absl::StatusOr<ResolveOptions> GivenTypes(const PlanArguments& arguments) {
+absl::StatusOr<ResolveOptions> GivenTypes(const std::vector<std::string>& types,
+                                          const std::vector<std::string>& shapes) {
   ResolveOptions options;
-  for (const std::string& text : arguments.types) {
+  for (const std::string& text : types) {
     GOMAI_ASSIGN_OR_RETURN(const auto given, AtLastColon(text, "--type"));
     const std::optional<int> dtype = ParseDtype(given.second);
     if (!dtype) {
@@ -144,7 +145,7 @@ absl::StatusOr<ResolveOptions> GivenTypes(const PlanArguments& arguments) {
     }
     options.given_types[given.first].mutable_tensor_type()->set_elem_type(*dtype);
   }
-  for (const std::string& text : arguments.shapes) {
+  for (const std::string& text : shapes) {
     GOMAI_ASSIGN_OR_RETURN(const auto given, AtLastColon(text, "--shape"));
     absl::StatusOr<onnx::TensorShapeProto> shape = ParseShape(given.second);
     if (!shape.ok()) {

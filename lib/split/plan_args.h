@@ -28,8 +28,12 @@ struct PlanArguments {
 // whose name holds commas is recognised as a whole.
 absl::StatusOr<Plan> MakePlan(const PlanArguments& arguments, const Model& model, const Index& index, Plan* draft);
 
+// "a,b,c" as names; one that itself holds commas is recognised as a whole if the model has a tensor of that name.
+std::vector<std::string> SplitNames(const std::string& text, const Index& index);
+
 // --type and --shape as types. A shape: "1x3x4", "[1,3,4]", "?" or a symbol for an open dim, split at the last colon.
-absl::StatusOr<ResolveOptions> GivenTypes(const PlanArguments& arguments);
+absl::StatusOr<ResolveOptions> GivenTypes(const std::vector<std::string>& types,
+                                          const std::vector<std::string>& shapes);
 
 // "torchvision-fasterrcnn, torchvision-keypointrcnn, …".
 std::string PresetNames();
