@@ -194,24 +194,17 @@ PYTHON
 }
 from_pypi numpy "$NUMPY_VERSION"
 
+# The Python package brings the shared library too; a test runs the parts of a split in Python with it.
 onnxruntime=$cache/onnxruntime-$ONNXRUNTIME_VERSION
-if [ $with_onnxruntime = 1 ] && ! has OnnxRuntimeLibrary; then
-  say "taking ONNX Runtime $ONNXRUNTIME_VERSION from PyPI"
-  rm -rf "$onnxruntime.part"; mkdir -p "$onnxruntime.part"
-  quietly "$cache/onnxruntime.log" "$venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps \
-    --only-binary onnxruntime --dest "$onnxruntime.part" "onnxruntime==$ONNXRUNTIME_VERSION"
-  "$venv/bin/python" - "$onnxruntime.part" <<'PYTHON'
-import pathlib, re, sys, zipfile
-folder = pathlib.Path(sys.argv[1])
-[wheel] = folder.glob("*.whl")
-with zipfile.ZipFile(wheel) as archive:
-    for name in archive.namelist():
-        if re.fullmatch(r"onnxruntime/(capi/libonnxruntime\.so.*|LICENSE|ThirdPartyNotices\.txt)", name):
-            (folder / pathlib.PurePath(name).name).write_bytes(archive.read(name))
-wheel.unlink()
-PYTHON
-  rm -rf "$onnxruntime"; mv "$onnxruntime.part" "$onnxruntime"
-  probed=0
+if [ $with_onnxruntime = 1 ]; then
+  from_pypi onnxruntime "$ONNXRUNTIME_VERSION"
+  if ! has OnnxRuntimeLibrary; then
+    package=$("$venv/bin/python" -c 'import importlib.util; print(*importlib.util.find_spec("onnxruntime").submodule_search_locations)')
+    rm -rf "$onnxruntime.part" "$onnxruntime"; mkdir -p "$onnxruntime.part"
+    cp "$package"/capi/libonnxruntime.so.* "$package"/LICENSE "$package"/ThirdPartyNotices.txt "$onnxruntime.part"
+    mv "$onnxruntime.part" "$onnxruntime"
+    probed=0
+  fi
 fi
 
 # --- 5. ONNX, built from its source distribution

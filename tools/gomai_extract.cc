@@ -12,12 +12,12 @@ namespace gomai {
 namespace {
 
 constexpr char kExamples[] =
-    R"(  gomai-extract model.onnx -o features.onnx --outputs /layer3/Relu_output_0,/layer4/Relu_output_0
+    R"(  gomai-extract model.onnx -o features.onnx --outputs /layer3/Relu_output_0,scope:/layer4
       what these two need, from the model's own inputs
   gomai-extract model.onnx -o head.onnx --inputs /layer4/Relu_output_0 --outputs logits
       what lies between
-  gomai-extract model.onnx -o head.onnx --inputs scope:/encoder --outputs logits --add-missing-inputs
-      fed by what leaves the scope /encoder, and by the model's own inputs where these are needed, too)";
+  gomai-extract model.onnx -o h.onnx --inputs scope:/encoder --outputs logits --add-missing-inputs
+      fed by what leaves the scope /encoder, and by inputs of the model that are needed besides)";
 
 struct Arguments {
   std::string model;

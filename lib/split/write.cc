@@ -5,6 +5,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/model/dtype.h"
+#include "lib/split/run_parts.h"
 #include "lib/split/split.h"
 
 namespace gomai {
@@ -116,7 +117,9 @@ class Writer {
     GOMAI_RETURN_IF_ERROR(FillManifest(parts, saved, &report.manifest));
     const std::string text = PrintManifest(report.manifest);
     GOMAI_RETURN_IF_ERROR(WriteTextFile(manifest_file, text));
-    report.bytes_written += text.size();
+    const std::string script = RunPartsScript(report.manifest);
+    GOMAI_RETURN_IF_ERROR(WriteTextFile(options_.folder / "run_parts.py", script));
+    report.bytes_written += text.size() + script.size();
     RemoveLeftovers(older, saved);
     return report;
   }
