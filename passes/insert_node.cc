@@ -10,6 +10,7 @@
 
 #include "lib/base/text.h"
 #include "lib/graph/parse_attribute.h"
+#include "lib/graph/reach.h"
 #include "lib/pass/pass.h"
 #include "lib/shape/infer.h"
 
@@ -205,6 +206,11 @@ absl::Status Run(PassContext& context) {
   if (takes_name && options.Given("output")) {
     return InvalidArgument("'{}' is an output of {}, so the new node makes it under that name; leave 'output' out",
                            value.name, index.ScopeName(value.scope));
+  }
+  if (takes_name && HeldByName(context.model().proto(), index)[static_cast<size_t>(place.value)]) {
+    context.diagnostics().Warn(std::string(value.name),
+                               "what annotations or training information say of it is said of the new node's result "
+                               "from now on");
   }
   const std::string self = takes_name ? editor.FreshName(stem + "_input") : std::string(value.name);
   onnx::NodeProto node;

@@ -7,6 +7,7 @@
 #include "lib/model/save.h"
 #include "lib/model/tensor.h"
 #include "lib/pass/pipeline.h"
+#include "tests/support/parse.h"
 #include "tests/support/paths.h"
 
 namespace gomai {
@@ -30,20 +31,14 @@ std::string RawBytes(const onnx::TensorProto& tensor) {
 
 // A model that reads all of its float vectors.
 onnx::ModelProto Reader(const std::vector<onnx::TensorProto>& tensors) {
-  onnx::ModelProto model;
-  model.set_ir_version(8);
-  model.add_opset_import()->set_version(17);
+  onnx::ModelProto model = testing::ParseGraph("g () => (float y) { y = Sum() }");
   onnx::GraphProto& graph = *model.mutable_graph();
-  graph.set_name("g");
-  onnx::NodeProto& node = *graph.add_node();
-  node.set_op_type("Sum");
-  node.add_output("y");
+  onnx::NodeProto& node = *graph.mutable_node(0);
   for (const onnx::TensorProto& tensor : tensors) {
     *graph.add_initializer() = tensor;
     node.add_input(tensor.name());
   }
-  graph.add_output()->set_name("y");
-  graph.mutable_output(0)->mutable_type()->mutable_tensor_type()->set_elem_type(onnx::TensorProto::FLOAT);
+  graph.mutable_output(0)->mutable_type()->mutable_tensor_type()->clear_shape();
   return model;
 }
 
