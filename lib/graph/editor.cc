@@ -48,6 +48,14 @@ void Editor::InsertNode(ScopeId scope, onnx::NodeProto node, NodeId before) {
   edits_->insertions.push_back({scope, before, std::move(node)});
 }
 
+void Editor::SortNodes(ScopeId scope) {
+  if (!Has(index_.scopes(), scope)) {
+    edits_->misuse.push_back(fmt::format("SortNodes: no scope {}", scope));
+    return;
+  }
+  edits_->sorted_scopes.insert(scope);
+}
+
 onnx::NodeProto& Editor::MutableNode(NodeId node) {
   if (!Has(index_.nodes(), node)) {
     edits_->misuse.push_back(fmt::format("MutableNode: no node {}", node));
@@ -180,7 +188,7 @@ absl::StatusOr<ChangeSet> Editor::Commit() {
   {
     const Index after(*work);
     GOMAI_RETURN_IF_ERROR(CheckEdited(index_, after, applier.applied()));
-    GOMAI_RETURN_IF_ERROR(RepairOrder(index_, after, applier.applied()).status());
+    GOMAI_RETURN_IF_ERROR(RepairOrder(index_, after, edits->sorted_scopes, applier.applied()).status());
   }
   if (work->SerializePartialAsString() == original) {
     return changes;

@@ -16,8 +16,8 @@
 // inserted node) stays as it is when ReplaceUses runs. Several replacements chain: with a -> b and b -> c, readers of a
 // read c.
 //
-// Order: nodes keep their order; a scope whose order an edit made wrong is sorted stably. No implicit cleanup: a
-// value_info whose value went away stays until it is erased by name.
+// Order: nodes keep their order; a scope whose order an edit made wrong is sorted stably, and SortNodes asks for it. No
+// implicit cleanup: a value_info whose value went away stays until it is erased by name.
 //
 // Errors of Commit: kFailedPrecondition for uses or outputs that would be left without a definition and for cycles;
 // kInvalidArgument for names already in use, edits that contradict each other, ids or positions that don't exist;
@@ -59,6 +59,8 @@ class Editor {
   void SetInput(NodeId node, int input, std::string name);  // "" makes it absent
   // Before `before` (of the same scope), or at the scope's end.
   void InsertNode(ScopeId scope, onnx::NodeProto node, NodeId before = kNone);
+  // Puts a scope's nodes into an order in which each comes after what it needs, stably: what was in order stays so.
+  void SortNodes(ScopeId scope);
   // A node's own fields: a mutable copy that replaces the node at Commit if it differs. Inputs and outputs may be
   // changed too. The copy of a node with bodies holds them: a body changed there can't also be edited by id.
   onnx::NodeProto& MutableNode(NodeId node);

@@ -34,6 +34,7 @@ struct Editor::Edits {
   std::vector<std::pair<ScopeId, onnx::TensorProto>> added_initializers;
   std::set<std::pair<ScopeId, std::string>> erased_infos;
   std::set<ScopeId> erased_functions;
+  std::set<ScopeId> sorted_scopes;
   std::vector<onnx::ValueInfoProto> added_outputs;
   std::unique_ptr<onnx::ModelProto> direct;  // the working copy, once MutableModel was called
   std::vector<std::string> direct_notes;
@@ -47,7 +48,7 @@ struct Editor::Edits {
   bool HasEdits() const {
     return !erased_nodes.empty() || !inputs.empty() || !nodes.empty() || !insertions.empty() || !replacements.empty() ||
            !renames.empty() || !erased_initializers.empty() || !initializers.empty() || !added_initializers.empty() ||
-           !erased_infos.empty() || !added_outputs.empty() || !erased_functions.empty();
+           !erased_infos.empty() || !added_outputs.empty() || !erased_functions.empty() || !sorted_scopes.empty();
   }
 };
 
@@ -111,7 +112,7 @@ class EditApplier {
   std::string OutputEntry(ScopeId id, const std::string& name);
   void RewriteNode(NodeId id);
   void RewriteScope(ScopeId id);
-  void RewriteInfos(ScopeId id, onnx::GraphProto& graph);
+  void RewriteInfos(ScopeId id, google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>& infos);
   void RewriteTraining();
   void EditInitializers(ScopeId id);
   void EraseInfos(ScopeId id);
@@ -143,8 +144,10 @@ class EditApplier {
 // Is the edited model sound where the edits touched it? `after` indexes the working copy.
 absl::Status CheckEdited(const Index& before, const Index& after, const Applied& applied);
 
-// Sorts the scopes whose order an edit made wrong; true if anything moved. kFailedPrecondition for a cycle.
-absl::StatusOr<bool> RepairOrder(const Index& before, const Index& after, Applied& applied);
+// Sorts the scopes whose order an edit made wrong, and those in `wanted` that are in a wrong order; true if anything
+// moved. kFailedPrecondition for a cycle.
+absl::StatusOr<bool> RepairOrder(const Index& before, const Index& after, const std::set<ScopeId>& wanted,
+                                 Applied& applied);
 
 // The places of the elements to keep, for Reorder below.
 template <typename Field, typename Keep>

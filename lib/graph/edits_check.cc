@@ -246,11 +246,13 @@ absl::Status CheckEdited(const Index& before, const Index& after, const Applied&
   return CheckReplacedOutputs(before, after, applied);
 }
 
-absl::StatusOr<bool> RepairOrder(const Index& before, const Index& after, Applied& applied) {
+absl::StatusOr<bool> RepairOrder(const Index& before, const Index& after, const std::set<ScopeId>& wanted,
+                                 Applied& applied) {
   bool moved = false;
   for (ScopeId id = 0; id < static_cast<ScopeId>(after.scopes().size()); ++id) {
     const auto old = applied.old_scope.find(Identity(after.scope(id)));
-    if (old == applied.old_scope.end() || IsOrdered(after, id) || !IsOrdered(before, old->second)) {
+    if (old == applied.old_scope.end() || IsOrdered(after, id) ||
+        (!wanted.contains(old->second) && !IsOrdered(before, old->second))) {
       continue;
     }
     const absl::StatusOr<std::vector<NodeId>> order = TopologicalOrder(after, id);

@@ -135,7 +135,7 @@ void EditApplier::RewriteScope(ScopeId id) {
         GOMAI_RENAME_FIELD(entry, value, id);
       }
     }
-    RewriteInfos(id, *graph);
+    RewriteInfos(id, *graph->mutable_value_info());
     for (onnx::ValueInfoProto& output : *graph->mutable_output()) {
       if (std::string name = OutputEntry(id, output.name()); name != output.name()) {
         output.set_name(std::move(name));
@@ -146,9 +146,7 @@ void EditApplier::RewriteScope(ScopeId id) {
     for (std::string& input : *function->mutable_input()) {
       input = RenamedIn(id, input);
     }
-    for (onnx::ValueInfoProto& info : *function->mutable_value_info()) {
-      GOMAI_RENAME_FIELD(info, name, id);
-    }
+    RewriteInfos(id, *function->mutable_value_info());
     for (std::string& output : *function->mutable_output()) {
       output = OutputEntry(id, output);
     }
@@ -175,38 +173,40 @@ std::string EditApplier::OutputEntry(ScopeId id, const std::string& name) {
 
 // A value_info follows its value's rename, unless the new name already has an entry here (of the value whose name is
 // taken over): two entries for one name would contradict each other sooner or later.
-void EditApplier::RewriteInfos(ScopeId id, onnx::GraphProto& graph) {
+void EditApplier::RewriteInfos(ScopeId id, google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>& infos) {
   if (edits_.renames.empty()) {
     return;
   }
   std::unordered_set<std::string> taken;
-  std::vector<bool> renamed(static_cast<size_t>(graph.value_info_size()));
-  for (int i = 0; i < graph.value_info_size(); ++i) {
-    const std::string& name = graph.value_info(i).name();
+  std::vector<bool> renamed(static_cast<size_t>(infos.size()));
+  for (int i = 0; i < infos.size(); ++i) {
+    const std::string& name = infos.Get(i).name();
     const ValueId value = before_.FindValue(id, name);
     renamed[static_cast<size_t>(i)] = value != kNone && FinalName(value) != name;
     if (!renamed[static_cast<size_t>(i)]) {
       taken.insert(name);
     }
   }
-  for (const auto* list : {&graph.input(), &graph.output()}) {
-    for (const onnx::ValueInfoProto& info : *list) {
-      taken.insert(RenamedIn(id, info.name()));
+  if (const onnx::GraphProto* graph = before_.scope(id).graph; graph != nullptr) {
+    for (const auto* list : {&graph->input(), &graph->output()}) {
+      for (const onnx::ValueInfoProto& info : *list) {
+        taken.insert(RenamedIn(id, info.name()));
+      }
     }
   }
   bool dropped = false;
-  const std::vector<int> kept = KeptPlaces(graph.value_info(), [&](int i) {
+  const std::vector<int> kept = KeptPlaces(infos, [&](int i) {
     if (!renamed[static_cast<size_t>(i)]) {
       return true;
     }
-    onnx::ValueInfoProto& info = *graph.mutable_value_info(i);
+    onnx::ValueInfoProto& info = *infos.Mutable(i);
     GOMAI_RENAME_FIELD(info, name, id);
     const bool keep = !taken.contains(info.name());
     dropped = dropped || !keep;
     return keep;
   });
   if (dropped) {
-    Reorder(*graph.mutable_value_info(), kept);
+    Reorder(infos, kept);
   }
 }
 

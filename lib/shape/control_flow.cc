@@ -83,6 +83,9 @@ std::vector<onnx::TypeProto> InferBody(Graph& outer, const onnx::GraphProto& bod
   const Deeper deeper(run);
   Graph graph(run, outer.opsets(), &outer);
   graph.Infer(body, inputs);
+  if (run.bodies != nullptr) {
+    (*run.bodies)[&body] = graph.Types();
+  }
   for (int i = 0; i < body.output_size(); ++i) {
     if (const Known* known = graph.Find(body.output(i).name()); known != nullptr) {
       outputs[static_cast<size_t>(i)] = known->type;

@@ -148,6 +148,16 @@ void Graph::Infer(const onnx::GraphProto& graph, const std::vector<const onnx::T
   }
 }
 
+std::unordered_map<std::string, onnx::TypeProto> Graph::Types() const {
+  std::unordered_map<std::string, onnx::TypeProto> types;
+  for (const auto& [name, known] : values_) {
+    if (known.has_type()) {
+      types.emplace(name, known.type);
+    }
+  }
+  return types;
+}
+
 void Graph::Infer(const onnx::GraphProto& graph, const std::vector<const onnx::TypeProto*>& inputs) {
   std::vector<const onnx::NodeProto*> order;
   order.reserve(static_cast<size_t>(graph.node_size()));

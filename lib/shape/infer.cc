@@ -14,7 +14,11 @@ const onnx::TypeProto* Shapes::Find(std::string_view value) const {
 
 void Shapes::Set(std::string_view value, onnx::TypeProto type) { types_[std::string(value)] = std::move(type); }
 
-absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index) {
+namespace {
+
+using BodyTypes = std::unordered_map<const onnx::GraphProto*, std::unordered_map<std::string, onnx::TypeProto>>;
+
+absl::StatusOr<Shapes> Infer(const Model& model, const Index& index, BodyTypes* bodies) {
   GOMAI_ASSIGN_OR_RETURN(const std::vector<NodeId> sorted, TopologicalOrder(index, index.main_scope()));
   std::vector<const onnx::NodeProto*> order;
   order.reserve(sorted.size());
@@ -28,6 +32,7 @@ absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index) {
   shape::Run run;
   run.model = &model;
   run.index = &index;
+  run.bodies = bodies;
   // Loops run their body a few times, and functions are visited at each call: both in proportion, unless it is a bomb.
   run.budget = 200000 + 20 * static_cast<int64_t>(index.nodes().size());
   shape::Graph graph(run, opsets, nullptr);
@@ -62,6 +67,29 @@ absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index) {
     shapes.AddProblem(std::move(problem));
   }
   return shapes;
+}
+
+}  // namespace
+
+absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index) { return Infer(model, index, nullptr); }
+
+absl::StatusOr<std::vector<onnx::TypeProto>> InferTypes(const Model& model, const Index& index) {
+  BodyTypes bodies;
+  GOMAI_ASSIGN_OR_RETURN(const Shapes shapes, Infer(model, index, &bodies));
+  std::vector<onnx::TypeProto> types(index.values().size());
+  for (size_t i = 0; i < types.size(); ++i) {
+    const Index::Value& value = index.values()[i];
+    if (value.scope == index.main_scope()) {
+      if (const onnx::TypeProto* type = shapes.Find(value.name); type != nullptr) {
+        types[i] = *type;
+      }
+    } else if (const auto body = bodies.find(index.scope(value.scope).graph); body != bodies.end()) {
+      if (const auto type = body->second.find(std::string(value.name)); type != body->second.end()) {
+        types[i] = type->second;
+      }
+    }
+  }
+  return types;
 }
 
 }  // namespace gomai

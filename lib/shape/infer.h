@@ -54,6 +54,11 @@ class Shapes {
 // Errors: kDataLoss for a main graph with a cycle. Nodes that fail are no error: see Shapes::problems().
 absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index);
 
+// The same for every scope that inference reaches, by ValueId: the main graph and the bodies in it. A body that runs
+// several times has the types that hold each time. Types of values in functions, and of what nothing is known of, are
+// unset (value_case() is VALUE_NOT_SET).
+absl::StatusOr<std::vector<onnx::TypeProto>> InferTypes(const Model& model, const Index& index);
+
 // ONNX's full checker (schemas, types, shapes) on a file, by path. kDataLoss with its message. Runs Gomai's own
 // verifier first, since a hostile graph can crash ONNX's code. It refuses a file with hard links or symlinks to
 // external data, as ONNX's loader does.

@@ -50,6 +50,8 @@ struct Run {
   std::vector<std::unique_ptr<onnx::TensorProto>> read;  // constants that were read from external files
   std::vector<std::string> problems;
   std::unordered_set<std::string> seen_problems;
+  // Types of the values in bodies, as of the last walk over each; only if someone asked.
+  std::unordered_map<const onnx::GraphProto*, std::unordered_map<std::string, onnx::TypeProto>>* bodies = nullptr;
 
   // The tensor with its values inline, or nullptr if they are large, left out or absent.
   const onnx::TensorProto* Values(const onnx::TensorProto& tensor);
@@ -71,6 +73,8 @@ class Graph {
   // Here or outward; nullptr if nothing is known.
   Known* Find(std::string_view name);
   Known& Define(std::string_view name) { return values_[name]; }
+  // What this scope's own values turned out to be.
+  std::unordered_map<std::string, onnx::TypeProto> Types() const;
 
   Run& run() { return run_; }
   const Opsets& opsets() const { return opsets_; }

@@ -90,6 +90,29 @@ ONNX
 refuses 1 "the type of 'p' of first (Mystery) is unknown" "$tmp/text.onnxtxt" -p 'expose-outputs{tensors=p}'
 refuses 2 'choice::then_branch::#0 (Exp) output 0' "$tmp/text.onnxtxt" -p 'expose-outputs{tensors=inside}'
 expect 0 'erased node first (Mystery)' "$opt" "$tmp/text.onnxtxt" --dry-run -v -p prune
+
+# --- single edits: what is done, and the exit codes of what isn't
+expect 0 'replaced inside by x (1 use)' "$opt" "$tmp/text.onnxtxt" --dry-run -v -p 'delete-node{node=choice::then_branch::#0}'
+expect 0 'effect would be approximate' "$opt" "$tmp/text.onnxtxt" --dry-run -p 'delete-node{node=choice::then_branch::#0}'
+refuses 2 "no node 'firs'; did you mean 'first'" "$tmp/text.onnxtxt" -p 'delete-node{node=firs}'
+refuses 2 'shape' "$tmp/text.onnxtxt" -p 'insert-node{op=ReduceSum,on=inside,name=sum,attr.keepdims=0},delete-node{node=sum}'
+echo '<ir_version: 8, opset_import: ["" : 17]> main (float[2] x) => (float[2] y) { [i] y = Identity(x) }' >"$tmp/pass.onnxtxt"
+refuses 1 'both keep their names' "$tmp/pass.onnxtxt" -p 'delete-node{node=i}'
+refuses 2 "no operator 'Rellu'" "$tmp/text.onnxtxt" -p 'insert-node{op=Rellu,on=inside}'
+refuses 2 "no attribute 'axes'; did you mean 'axis'" "$tmp/text.onnxtxt" -p 'insert-node{op=Softmax,on=inside,attr.axes=0}'
+for model in "$tiny" "$stripped"; do
+  name=$(basename "$model")
+  for pass in sort dedupe-initializers name-nodes; do
+    expect 0 '' "$opt" "$model" -o "$tmp/$pass-$name" -p "$pass"
+    check "$pass has nothing to do" cmp "$model" "$tmp/$pass-$name"
+  done
+  expect 0 '' "$opt" "$model" -o "$tmp/small-$name" --verify-each -p 'lift-constants,dedupe-initializers,fold-identity,sort'
+  expect 0 'none' "$opt" "$tmp/small-$name" --dry-run -p 'lift-constants,dedupe-initializers,fold-identity,sort'
+done
+"$bin/gomai-verify" "$tiny" "$tmp/small-$(basename "$tiny")" --random=1 --input-shape image:3x128x192 --bits >"$tmp/verify.txt" 2>&1
+checks=$((checks + 1))
+grep -qE "equal bit for bit|built without ONNX Runtime|library can.t be loaded" "$tmp/verify.txt" || fail "the small passes keep every bit: $(cat "$tmp/verify.txt")"
+
 printf '%s\n' -p 'rename{image=input}' -o "$tmp/response.onnx" >"$tmp/args.txt"
 expect 0 '' "$opt" "$tiny" "@$tmp/args.txt"
 check 'arguments from a file' cmp "$tmp/renamed.onnx" "$tmp/response.onnx"

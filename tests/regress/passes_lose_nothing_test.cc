@@ -123,5 +123,36 @@ TEST_CASE("rename changes the name wherever it stands and nothing else") {
   });
 }
 
+TEST_CASE("sort, fold-identity and lift-constants leave a model byte for byte that gives them nothing to do") {
+  for (const char* pipeline : {"sort", "fold-identity", "lift-constants", "dedupe-initializers"}) {
+    CheckOnly(pipeline, [](onnx::ModelProto&) {});
+  }
+}
+
+TEST_CASE("name-nodes names the nodes that have no name and nothing else") {
+  CheckOnly("name-nodes",
+            [](onnx::ModelProto& model) { model.mutable_functions(0)->mutable_node(0)->set_name("Add_0"); });
+}
+
+TEST_CASE("delete-node removes the node and nothing else") {
+  CheckOnly("delete-node{node=odd}",
+            [](onnx::ModelProto& model) { model.mutable_graph()->mutable_node()->DeleteSubrange(1, 1); });
+}
+
+TEST_CASE("insert-node inserts the node and nothing else") {
+  CheckOnly("insert-node{op=Relu,on=f}", [](onnx::ModelProto& model) {
+    google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes = *model.mutable_graph()->mutable_node();
+    onnx::NodeProto& node = *nodes.Add();
+    node.set_name("f_Relu");
+    node.set_op_type("Relu");
+    node.add_input("f");
+    node.add_output("f_Relu_output");
+    for (int i = nodes.size() - 1; i > 3; --i) {
+      nodes.SwapElements(i, i - 1);
+    }
+    nodes.Mutable(5)->set_input(0, "f_Relu_output");
+  });
+}
+
 }  // namespace
 }  // namespace gomai

@@ -510,6 +510,52 @@ TEST_CASE("what an edit doesn't name keeps its bytes") {
   CHECK(Bytes(*model) == Bytes(expected));
 }
 
+TEST_CASE("nodes are sorted where it is asked for, and only there") {
+  constexpr const char* kUnsorted = R"(
+<ir_version: 8, opset_import: ["" : 17, "local" : 1]>
+g (float[N] x) => (float[N] y) { y = Neg(a) a = local.F(x) }
+<domain: "local", opset_import: ["" : 17]>
+F (v) => (r) { r = Neg(u) u = Abs(v) }
+)";
+  Model model = Model::FromProto(ParseModel(kUnsorted));
+  Editor editor(model);
+  editor.SortNodes(editor.index().main_scope());
+  const absl::StatusOr<ChangeSet> changes = editor.Commit();
+  REQUIRE(changes.ok());
+  CHECK(changes->lines == Lines{"sorted the nodes of main graph"});
+  CHECK(model.proto().graph().node(0).op_type() == "F");
+  CHECK(model.proto().functions(0).node(0).op_type() == "Neg");
+  editor.SortNodes(editor.index().main_scope());
+  CHECK(editor.Commit()->empty());
+  editor.SortNodes(1);
+  CHECK(editor.Commit()->lines == Lines{"sorted the nodes of function F"});
+  editor.SortNodes(7);
+  CHECK(editor.Commit().status().code() == absl::StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("a function's description of a value follows its rename, unless the new name has one") {
+  onnx::ModelProto proto = ParseModel(R"(
+<ir_version: 8, opset_import: ["" : 17, "local" : 1]>
+g (float[N] x) => (float[N] y) { y = local.F(x) }
+<domain: "local", opset_import: ["" : 17]>
+F (v) => (r) { a = Neg(v) r = Identity(a) }
+)");
+  proto.mutable_functions(0)->add_value_info()->set_name("a");
+  Model lone = Model::FromProto(proto);
+  proto.mutable_functions(0)->add_value_info()->set_name("r");
+  Model both = Model::FromProto(proto);
+  for (Model* model : {&lone, &both}) {
+    Editor editor(*model);
+    editor.RenameValue(editor.index().FindValue(1, "a"), "r");
+    editor.EraseNode(editor.index().scope(1).nodes[1]);
+    const absl::StatusOr<ChangeSet> changes = editor.Commit();
+    INFO(changes.status());
+    REQUIRE(changes.ok());
+    REQUIRE(model->proto().functions(0).value_info_size() == 1);
+    CHECK(model->proto().functions(0).value_info(0).name() == "r");
+  }
+}
+
 TEST_CASE("erasing half of 100,000 nodes is linear") {
   onnx::ModelProto proto = ParseGraph("g (float[N] v0) => (float[N] v100000) { }");
   for (int i = 0; i < 100000; ++i) {

@@ -323,5 +323,37 @@ TEST_CASE("the detection models' values have ranks") {
   }
 }
 
+TEST_CASE("types in bodies: of each branch, and those that hold in every round of a loop") {
+  const Model model = testing::LoadText(R"(
+g (bool c, float[2] x, int64 n) => (float[k] y, float[m] z) <bool always = {1}> {
+  y = If (c) <
+    then_branch = then_graph () => (float[a] t) { u = Concat <axis = 0> (x, x) t = Neg(u) },
+    else_branch = else_graph () => (float[b] e) { u = Cast <to = 11> (x) e = Cast <to = 1> (u) }
+  >
+  z = Loop (n, always, x) <
+    body = loop_body (int64 i, bool cond, state) => (bool cond_out, next)
+    {
+      cond_out = Identity(cond)
+      same = Neg(state)
+      next = Concat <axis = 0> (same, x)
+    }
+  >
+}
+)");
+  const Index index(model.proto());
+  const absl::StatusOr<std::vector<onnx::TypeProto>> types = InferTypes(model, index);
+  REQUIRE(types.ok());
+  REQUIRE(types->size() == index.values().size());
+  const auto text = [&](ScopeId scope, const char* name) {
+    const onnx::TypeProto& type = (*types)[static_cast<size_t>(index.FindValue(scope, name))];
+    return fmt::format("{} {}", type.tensor_type().elem_type(), ShapeText(type));
+  };
+  CHECK(text(0, "x") == "1 2");
+  CHECK(text(1, "u") == "1 4");
+  CHECK(text(2, "u") == "11 2");
+  CHECK(text(3, "same") == "1 [?]");  // it grows: a vector of unknown length
+  CHECK(FindShape((*types)[static_cast<size_t>(index.FindValue(3, "same"))])->dim_size() == 1);
+}
+
 }  // namespace
 }  // namespace gomai

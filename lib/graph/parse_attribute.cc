@@ -1,0 +1,143 @@
+// Values are read by the schema's type alone: "1" is an int where the schema wants one and a float where it wants that.
+#include "lib/graph/parse_attribute.h"
+
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lib/base/text.h"
+
+namespace gomai {
+namespace {
+
+std::string_view OwnDomain(std::string_view domain) { return domain == "ai.onnx" ? "" : domain; }
+
+// What is between the brackets, if there are any, at its commas.
+std::vector<std::string> Elements(std::string_view value) {
+  value = Trim(value);
+  if (value.size() >= 2 && value.front() == '[' && value.back() == ']') {
+    value = Trim(value.substr(1, value.size() - 2));
+  }
+  std::vector<std::string> elements = SplitList(value, ',');
+  for (std::string& element : elements) {
+    element = std::string(Trim(element));
+  }
+  return elements;
+}
+
+absl::Status WrongType(std::string_view name, std::string_view value, std::string_view wanted) {
+  return InvalidArgument("the attribute '{}' must be {}, not '{}'", name, wanted, value);
+}
+
+template <typename Number, typename Parse, typename Add>
+absl::Status ParseNumbers(std::string_view name, std::string_view value, bool list, std::string_view wanted,
+                          const Parse& parse, const Add& add) {
+  const std::vector<std::string> elements = Elements(value);
+  if (!list && elements.size() != 1) {
+    return WrongType(name, value, wanted);
+  }
+  for (const std::string& element : elements) {
+    const std::optional<Number> number = parse(element);
+    if (!number) {
+      return WrongType(name, value, wanted);
+    }
+    add(*number);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseInts(std::string_view name, std::string_view value, onnx::AttributeProto* a, bool list) {
+  return ParseNumbers<int64_t>(name, value, list, list ? "integers such as [1,2]" : "an integer", ParseInt64,
+                               [&](int64_t number) { list ? a->add_ints(number) : a->set_i(number); });
+}
+
+absl::Status ParseFloats(std::string_view name, std::string_view value, onnx::AttributeProto* a, bool list) {
+  const auto parse = [](std::string_view text) {
+    std::optional<double> number = ParseDouble(text);
+    return number && std::isfinite(*number) && std::abs(*number) > std::numeric_limits<float>::max() ? std::nullopt
+                                                                                                     : number;
+  };
+  return ParseNumbers<double>(name, value, list, list ? "float32 numbers such as [0.5,2]" : "a float32 number", parse,
+                              [&](double number) {
+                                const auto single = static_cast<float>(number);
+                                list ? a->add_floats(single) : a->set_f(single);
+                              });
+}
+
+}  // namespace
+
+absl::StatusOr<const onnx::OpSchema*> RequireSchema(const onnx::ModelProto& model, const Index& index, ScopeId scope,
+                                                    std::string_view domain, std::string_view op_type) {
+  while (index.scope(scope).parent != kNone) {
+    scope = index.scope(scope).parent;
+  }
+  const onnx::FunctionProto* function = index.scope(scope).function;
+  const auto& imports = function != nullptr ? function->opset_import() : model.opset_import();
+  std::optional<int> version;
+  for (const onnx::OperatorSetIdProto& import : imports) {
+    if (OwnDomain(import.domain()) == OwnDomain(domain)) {
+      version = static_cast<int>(import.version());
+    }
+  }
+  if (!version) {
+    return InvalidArgument("{} imports no opset of the domain '{}'", function != nullptr ? "the function" : "the model",
+                           domain);
+  }
+  const std::string own_domain(OwnDomain(domain));
+  const onnx::OpSchema* schema = onnx::OpSchemaRegistry::Schema(std::string(op_type), *version, own_domain);
+  if (schema != nullptr && !schema->Deprecated()) {
+    return schema;
+  }
+  std::set<std::string> known;
+  for (const onnx::OpSchema& each : onnx::OpSchemaRegistry::get_all_schemas_with_history()) {
+    if (each.domain() == own_domain && !each.Deprecated() && each.SinceVersion() <= *version) {
+      known.insert(each.Name());
+    }
+  }
+  return NotFound("{} {}has no operator '{}' at opset {}{}", own_domain.empty() ? "ONNX" : own_domain,
+                  schema != nullptr ? "deprecated it and " : "", op_type, *version,
+                  DidYouMean(op_type, std::vector<std::string_view>(known.begin(), known.end())));
+}
+
+absl::StatusOr<onnx::AttributeProto> ParseAttribute(const onnx::OpSchema& schema, std::string_view name,
+                                                    std::string_view value) {
+  const auto found = schema.attributes().find(std::string(name));
+  if (found == schema.attributes().end()) {
+    std::vector<std::string_view> names;
+    for (const auto& [known, attribute] : schema.attributes()) {
+      names.push_back(known);
+    }
+    return NotFound("{} has no attribute '{}'{} ({})", schema.Name(), name, DidYouMean(name, names),
+                    names.empty() ? "it has none" : fmt::format("it has: {}", fmt::join(names, ", ")));
+  }
+  onnx::AttributeProto a;
+  a.set_name(std::string(name));
+  a.set_type(found->second.type);
+  switch (found->second.type) {
+    case onnx::AttributeProto::INT:
+    case onnx::AttributeProto::INTS:
+      GOMAI_RETURN_IF_ERROR(ParseInts(name, value, &a, a.type() == onnx::AttributeProto::INTS));
+      break;
+    case onnx::AttributeProto::FLOAT:
+    case onnx::AttributeProto::FLOATS:
+      GOMAI_RETURN_IF_ERROR(ParseFloats(name, value, &a, a.type() == onnx::AttributeProto::FLOATS));
+      break;
+    case onnx::AttributeProto::STRING:
+      a.set_s(std::string(value));
+      break;
+    case onnx::AttributeProto::STRINGS:
+      for (std::string& text : Elements(value)) {
+        a.add_strings(std::move(text));
+      }
+      break;
+    default:
+      return InvalidArgument("the attribute '{}' of {} is a {}, which text can't give", name, schema.Name(),
+                             onnx::AttributeProto::AttributeType_Name(a.type()));
+  }
+  return a;
+}
+
+}  // namespace gomai
