@@ -33,6 +33,8 @@ class GraphDiffer {
   std::string Address(const Index& index, NodeId id) const;
 
   absl::Status One(const Sides& scope);
+  absl::Status FunctionDefaults(const onnx::FunctionProto& before, const onnx::FunctionProto& after,
+                                const Sides& scope);
   void Interface(const Sides& scope);
   void MainList(const Sides& scope, const char* what, bool outputs);
   void BodyList(const Sides& scope, const char* what, bool outputs);
@@ -43,6 +45,8 @@ class GraphDiffer {
   void Inputs(NodeId before, NodeId after, const SpotFunction& spot);
   void Outputs(NodeId before, NodeId after, const SpotFunction& spot);
   absl::Status Attributes(NodeId before, NodeId after, const SpotFunction& spot);
+  absl::Status DefaultGraphs(const onnx::AttributeProto& before, const onnx::AttributeProto& after,
+                             const std::string& prefix);
   absl::Status Attribute(const onnx::AttributeProto& before, const onnx::AttributeProto& after, const std::string& what,
                          const SpotFunction& spot);
   void QueueBodies(NodeId before, NodeId after, int attribute_before, int attribute_after);
@@ -66,5 +70,10 @@ class GraphDiffer {
   size_t attributes_moved_ = 0;  // nodes of the present scope whose attributes are in another order
   uint64_t nodes_matched_ = 0;
 };
+
+// Two graphs that no index covers, since nothing runs them (training, defaults of a function's attributes); returns how
+// many of their nodes are matched. Copies them.
+absl::StatusOr<uint64_t> DiffLooseGraphs(const onnx::GraphProto& before, const onnx::GraphProto& after,
+                                         const TensorDiffer& models, DiffLog& log, const std::string& prefix);
 
 }  // namespace gomai

@@ -164,6 +164,65 @@ void GraphDiffer::QueueBodies(NodeId before, NodeId after, int attribute_before,
   }
 }
 
+absl::StatusOr<uint64_t> DiffLooseGraphs(const onnx::GraphProto& before, const onnx::GraphProto& after,
+                                         const TensorDiffer& models, DiffLog& log, const std::string& prefix) {
+  onnx::ModelProto a;
+  onnx::ModelProto b;
+  *a.mutable_graph() = before;
+  *b.mutable_graph() = after;
+  const Index index_a(a);
+  const Index index_b(b);
+  TensorDiffer tensors = models.Fresh();
+  GraphDiffer graphs(index_a, index_b, tensors, log, prefix);
+  GOMAI_RETURN_IF_ERROR(graphs.Diff(index_a.main_scope(), index_b.main_scope()));
+  return graphs.nodes_matched();
+}
+
+absl::Status GraphDiffer::FunctionDefaults(const onnx::FunctionProto& before, const onnx::FunctionProto& after,
+                                           const Sides& scope) {
+  const SpotFunction spot = ScopeSpot(scope, Section::kNodes);
+  std::vector<std::string> names_a, names_b;
+  for (const onnx::AttributeProto& attribute : before.attribute_proto()) {
+    names_a.push_back(attribute.name());
+  }
+  for (const onnx::AttributeProto& attribute : after.attribute_proto()) {
+    names_b.push_back(attribute.name());
+  }
+  const ListMatch match = MatchLists(names_a, names_b);
+  for (const auto& [i, j] : match.both) {
+    const std::string what = "default of attribute " + names_a[static_cast<size_t>(i)];
+    GOMAI_RETURN_IF_ERROR(Attribute(before.attribute_proto(i), after.attribute_proto(j), what, spot));
+    GOMAI_RETURN_IF_ERROR(DefaultGraphs(before.attribute_proto(i), after.attribute_proto(j),
+                                        fmt::format("{}, {}, ", before_.ScopeName(scope.before), what)));
+  }
+  for (const int i : match.removed) {
+    log_.Removed(spot, "default of attribute " + names_a[static_cast<size_t>(i)],
+                 AttributeText(before.attribute_proto(i)));
+  }
+  for (const int j : match.added) {
+    log_.Added(spot, "default of attribute " + names_b[static_cast<size_t>(j)],
+               AttributeText(after.attribute_proto(j)));
+  }
+  log_.Order(spot, "attributes with a default", match.moved, match.both.size());
+  return absl::OkStatus();
+}
+
+absl::Status GraphDiffer::DefaultGraphs(const onnx::AttributeProto& before, const onnx::AttributeProto& after,
+                                        const std::string& prefix) {
+  const auto diff = [&](const onnx::GraphProto& a, const onnx::GraphProto& b) -> absl::Status {
+    GOMAI_ASSIGN_OR_RETURN(const uint64_t matched, DiffLooseGraphs(a, b, tensors_, log_, prefix));
+    nodes_matched_ += matched;
+    return absl::OkStatus();
+  };
+  if (before.has_g() && after.has_g()) {
+    GOMAI_RETURN_IF_ERROR(diff(before.g(), after.g()));
+  }
+  for (int i = 0; i < std::min(before.graphs_size(), after.graphs_size()); ++i) {
+    GOMAI_RETURN_IF_ERROR(diff(before.graphs(i), after.graphs(i)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status GraphDiffer::Initializers(const Sides& scope) {
   const onnx::GraphProto& a = *before_.scope(scope.before).graph;
   const onnx::GraphProto& b = *after_.scope(scope.after).graph;

@@ -226,12 +226,13 @@ uint64_t ByOutput(const onnx::NodeProto& node) {
   const std::string_view output = FirstOutput(node);
   return output.empty() ? 0 : Mix(9, output);
 }
+// For nodes without a name whose output was renamed. A node that reads nothing is like too many others.
 uint64_t ByInputNames(const onnx::NodeProto& node) {
   uint64_t hash = Mix(OperatorHash(node), 10);
   for (const std::string& input : node.input()) {
     hash = Mix(hash, input);
   }
-  return hash;
+  return node.input_size() == 0 ? 0 : hash;
 }
 
 }  // namespace
@@ -328,73 +329,6 @@ void NodeMatcher::Sweep(const std::vector<NodeId>& before, const std::vector<Nod
     other = other != kNone ? other : waiting.First(k);
     if (other != kNone) {
       Pair(id, other);
-    }
-  }
-}
-
-// From matched values to their readers and, back up, to their makers: same operator, same place.
-void NodeMatcher::Propagate(const std::vector<NodeId>& before) {
-  constexpr size_t kLookAt = 64;  // readers of one value; keeps the whole near-linear
-  const auto open_like = [&](NodeId other, NodeId id) {
-    return matching_.NodeBefore(other) == kNone &&
-           OperatorHash(*after_.node(other).proto) == OperatorHash(*before_.node(id).proto);
-  };
-  const auto agreement = [&](NodeId id, NodeId other) {
-    const std::vector<ValueId>& a = before_.node(id).inputs;
-    const std::vector<ValueId>& b = after_.node(other).inputs;
-    int count = 0;
-    for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-      count += a[i] != kNone && matching_.After(a[i]) == b[i] ? 1 : 0;
-    }
-    return count;
-  };
-  for (const NodeId id : before) {
-    if (matching_.NodeAfter(id) != kNone) {
-      continue;
-    }
-    NodeId best = kNone;
-    int most = 0;
-    for (const ValueId input : before_.node(id).inputs) {
-      const ValueId value = matching_.After(input);
-      if (value == kNone) {
-        continue;
-      }
-      const std::vector<Index::Use>& uses = after_.value(value).uses;
-      const ScopeId scope = after_.value(value).scope;
-      for (size_t i = 0; i < std::min(uses.size(), kLookAt); ++i) {
-        const NodeId other = uses[i].node;
-        const bool same_scope = before_.value(input).scope == before_.node(id).scope
-                                    ? after_.node(other).scope == scope
-                                    : after_.node(other).scope != scope;
-        if (uses[i].input >= 0 && same_scope && open_like(other, id)) {
-          if (const int count = agreement(id, other); count > most) {
-            most = count;
-            best = other;
-          }
-        }
-      }
-    }
-    if (best != kNone) {
-      Pair(id, best);
-    }
-  }
-  for (auto it = before.rbegin(); it != before.rend(); ++it) {
-    const NodeId id = *it;
-    for (size_t i = 0; matching_.NodeAfter(id) == kNone && i < before_.node(id).outputs.size(); ++i) {
-      const ValueId output = before_.node(id).outputs[i];
-      for (size_t u = 0; output != kNone && u < std::min(before_.value(output).uses.size(), kLookAt); ++u) {
-        const Index::Use& use = before_.value(output).uses[u];
-        const NodeId reader = use.input < 0 ? kNone : matching_.NodeAfter(use.node);
-        if (reader == kNone || static_cast<size_t>(use.input) >= after_.node(reader).inputs.size()) {
-          continue;
-        }
-        const ValueId value = after_.node(reader).inputs[static_cast<size_t>(use.input)];
-        const NodeId maker = value == kNone ? kNone : after_.value(value).producer;
-        if (maker != kNone && open_like(maker, id)) {
-          Pair(id, maker);
-          break;
-        }
-      }
     }
   }
 }

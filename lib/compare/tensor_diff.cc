@@ -370,6 +370,10 @@ absl::Status TensorDiffer::DiffSparse(const onnx::SparseTensorProto& before, con
   const std::string prefix = what.empty() ? "" : what + " ";
   GOMAI_RETURN_IF_ERROR(Diff(before.values(), after.values(), prefix + "non-zeros", spot, values));
   GOMAI_RETURN_IF_ERROR(Diff(before.indices(), after.indices(), prefix + "indices", spot, values));
+  if (!log_.options().ignore_names && before.indices().name() != after.indices().name()) {
+    log_.Changed(spot, prefix + "indices name", QuotedText(before.indices().name()),
+                 QuotedText(after.indices().name()));
+  }
   DiffFields(before, after, prefix, {"values", "indices"}, spot, log_);
   return absl::OkStatus();
 }

@@ -34,6 +34,8 @@ class TensorDiffer {
  public:
   TensorDiffer(const Model& before, const Model& after, DiffLog& log) : before_(before), after_(after), log_(log) {}
 
+  // The same models and log, with nothing remembered: for tensors that will be gone.
+  TensorDiffer Fresh() const { return {before_, after_, log_}; }
   // Every location of external data stays within its folder, whether it is needed or not.
   static absl::Status CheckLocations(const Model& model);
 

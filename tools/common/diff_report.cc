@@ -95,6 +95,8 @@ std::string Line(const Difference& d, bool all) {
       line += fmt::format("; sha256 {} -> {}", all ? d.digest_before.substr(7) : ShortDigest(d.digest_before),
                           all ? d.digest_after.substr(7) : ShortDigest(d.digest_after));
     }
+  } else if (d.section == Section::kNodes && d.what.empty() && !all) {
+    return line;  // what it reads and makes fills lines, and can be looked up
   } else if (const std::string& text = d.kind == Kind::kAdded ? d.after : d.before; !text.empty()) {
     line += (d.where.empty() && d.what.empty() ? "" : " ") + Cut(text, 0, all);
   }
@@ -141,8 +143,10 @@ std::string Summary(const ModelDiff& diff, const DiffOptions& options) {
       parts += fmt::format(" ({} added, {} removed)", Grouped(added), Grouped(removed));
     }
   }
-  return fmt::format("{}{}: {}; {} matched\n", Plural(diff.differences.size(), "difference", "differences"), aside,
-                     parts, Plural(diff.nodes_matched, "node", "nodes"));
+  const bool renamed = added > 0 && removed > 0 && !options.ignore_names;
+  return fmt::format("{}{}: {}; {} matched{}\n", Plural(diff.differences.size(), "difference", "differences"), aside,
+                     parts, Plural(diff.nodes_matched, "node", "nodes"),
+                     renamed ? "; --ignore names matches renamed ones too" : "");
 }
 
 }  // namespace
