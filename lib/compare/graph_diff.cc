@@ -145,11 +145,26 @@ void GraphDiffer::MainList(const Sides& scope, const char* what, bool outputs) {
       OutputMaker(scope, name);
     }
   }
+  // One that went and one that came, of one type and at one place, is one that was renamed.
+  const auto renamed = [&](int i) {
+    return i < list_a.size() && i < list_b.size() &&
+           std::binary_search(match.removed.begin(), match.removed.end(), i) &&
+           std::binary_search(match.added.begin(), match.added.end(), i) &&
+           TypeText(list_a.Get(i).type()) == TypeText(list_b.Get(i).type());
+  };
   for (const int i : match.removed) {
-    log_.Removed(spot_of(names_a[static_cast<size_t>(i)]), "", TypeText(list_a.Get(i).type()));
+    const std::string& name = names_a[static_cast<size_t>(i)];
+    if (renamed(i)) {
+      log_.Changed(spot_of(name), "name", QuotedText(name), QuotedText(names_b[static_cast<size_t>(i)]));
+      DiffFields(list_a.Get(i), list_b.Get(i), "", {"name"}, spot_of(name), log_);
+    } else {
+      log_.Removed(spot_of(name), "", TypeText(list_a.Get(i).type()));
+    }
   }
   for (const int j : match.added) {
-    log_.Added(spot_of(names_b[static_cast<size_t>(j)]), "", TypeText(list_b.Get(j).type()));
+    if (!renamed(j)) {
+      log_.Added(spot_of(names_b[static_cast<size_t>(j)]), "", TypeText(list_b.Get(j).type()));
+    }
   }
   log_.Order(ScopeSpot(scope, Section::kInterface), outputs ? "outputs" : "inputs", match.moved, match.both.size(),
              true);

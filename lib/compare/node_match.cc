@@ -173,7 +173,6 @@ void NodeMatcher::PairInterfaces(ScopeId before, ScopeId after, bool main_by_nam
         matching_.PairValues(before_.FindValue(before, input.name()), other);
       }
     }
-    return;
   }
   const auto count = [](const Index::Scope& s) {
     return s.graph != nullptr ? s.graph->input_size() : s.function->input_size();
