@@ -10,7 +10,9 @@ cp "$tiny" "$tmp/copy.onnx"
 expect 0 "equal" "$diff" "$tiny" "$tmp/copy.onnx"
 expect 0 "equal" "$diff" - "$tiny" <"$tmp/copy.onnx"
 "$opt" "$tiny" -o "$tmp/external.onnx" -p '' --weights external -q || fail "gomai-opt can't write external weights"
-expect 0 "tensors stored otherwise" "$diff" "$tiny" "$tmp/external.onnx"
+expect 0 "equal" "$diff" "$tiny" "$tmp/external.onnx"
+[ "$output" = equal ] || fail "storage is said without -v: $output"
+expect 0 "tensors stored otherwise" "$diff" "$tiny" "$tmp/external.onnx" -v
 expect 0 "raw_data -> external, 'external.onnx.data' at " "$diff" "$tiny" "$tmp/external.onnx" -v
 cp "$stripped" "$tmp/stripped.onnx"
 expect 0 "equal" "$diff" "$stripped" "$stripped"

@@ -113,12 +113,12 @@ std::string Ignored(const DiffOptions& options) {
   return text;
 }
 
-std::string Summary(const ModelDiff& diff, const DiffOptions& options) {
+std::string Summary(const ModelDiff& diff, const DiffOptions& options, bool all) {
   const std::string ignored = Ignored(options);
   const std::string aside = ignored.empty() ? "" : fmt::format(" ({} aside)", ignored);
   if (diff.equal()) {
     return fmt::format("equal{}{}\n", aside,
-                       diff.storage.empty()
+                       diff.storage.empty() || !all
                            ? ""
                            : fmt::format(", {} stored otherwise", Plural(diff.storage.size(), "tensor", "tensors")));
   }
@@ -178,7 +178,7 @@ std::string DiffText(const ModelDiff& diff, const DiffOptions& options, bool all
       text += fmt::format("  {}: {} -> {}\n", note.where, note.before, note.after);
     }
   }
-  return text + Summary(diff, options);
+  return text + Summary(diff, options, all);
 }
 
 nlohmann::ordered_json DiffJson(const ModelDiff& diff, const DiffOptions& options) {
