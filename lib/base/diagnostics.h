@@ -37,7 +37,7 @@ class Diagnostics {
     return Diagnostics([into](const Diagnostic& diagnostic) { into->push_back(diagnostic); });
   }
 
-  void Report(Diagnostic diagnostic) const {
+  void Report(const Diagnostic& diagnostic) const {
     if (sink_) {
       sink_(diagnostic);
     }

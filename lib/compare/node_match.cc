@@ -154,7 +154,7 @@ void NodeMatcher::ComputeDown(const Index& index, ScopeId scope, const std::vect
       for (const Index::Use& use : value.uses) {
         if (index.node(use.node).scope == scope) {
           const auto reader = static_cast<size_t>(use.node);
-          readers += Mix(Mix(shapes->own[reader], static_cast<uint64_t>(use.input + 1)), shapes->down[reader]);
+          readers += Mix(Mix(shapes->own[reader], static_cast<uint64_t>(use.input) + 1), shapes->down[reader]);
         }
       }
       down = Mix(Mix(down, i), readers);

@@ -18,7 +18,7 @@ namespace gomai {
 struct FileId {
   uint64_t device = 0;
   uint64_t inode = 0;
-  auto operator<=>(const FileId&) const = default;
+  auto operator<=>(const FileId&) const = default;  // NOLINT(modernize-use-nullptr): sees a null pointer in <=>
 };
 
 // nullopt if there is no such file.

@@ -224,7 +224,8 @@ absl::StatusOr<SaveReport> Save(const Model& model, const std::filesystem::path&
 
 absl::StatusOr<Model> Internalised(const Model& model) {
   GOMAI_ASSIGN_OR_RETURN(Placed placed, PlaceWeights(model, Weights::kInline, {}, nullptr));
-  Model result = Model::FromProto(placed.copy ? std::move(*placed.copy) : model.proto(), model.folder());
+  Model result =
+      Model::FromProto(placed.copy ? std::move(*placed.copy) : onnx::ModelProto(model.proto()), model.folder());
   result.Adopt(placed.sources);
   return result;
 }

@@ -61,8 +61,10 @@ absl::StatusOr<HostTensor> HostTensor::Create(int dtype, std::vector<int64_t> sh
                              fmt::join(shape, ","));
   }
   std::shared_ptr<const void> keep(block, [](const void* memory) { std::free(const_cast<void*>(memory)); });
-  const uintptr_t address = (reinterpret_cast<uintptr_t>(block) + kAlignment - 1) / kAlignment * kAlignment;
-  return Wrap(dtype, std::move(shape), {reinterpret_cast<const uint8_t*>(address), size}, std::move(keep));
+  void* aligned = block;
+  size_t room = size + 2 * kAlignment;
+  GOMAI_CHECK(std::align(kAlignment, size, aligned, room) != nullptr);
+  return Wrap(dtype, std::move(shape), {static_cast<const uint8_t*>(aligned), size}, std::move(keep));
 }
 
 HostTensor HostTensor::Wrap(int dtype, std::vector<int64_t> shape, std::span<const uint8_t> bytes,

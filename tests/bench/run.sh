@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Time and memory of the tools, as ratios: tests/bench/run.sh [--runs N] [--chain-runs N] [--work DIR]
+# Time and memory of the tools, as ratios: tests/bench/run.sh [--runs N] [--chain-runs N] [--peers] [--work DIR]
 #
 # Every figure is the minimum of N runs (default 7; whole and chain: 3), measured in turns with what it is compared with, so that
 # a busy spell of the machine meets both. The bytes are in the page cache. Nothing is asserted: machines differ. Uses the
@@ -9,6 +9,9 @@
 #   split --weights=reference  time, and what is written
 #   gomai-info               time and peak memory
 #   chain                    against the whole model, same runtime, same threads
+#
+# --peers times Python tools on the same jobs besides (tests/bench/peers.txt, installed into an environment of their own), and
+# says what each got wrong. Takes some minutes and 2 GB of memory.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bin=${GOMAI_BIN:-$root/build/release/bin}
@@ -16,6 +19,7 @@ python=${XDG_CACHE_HOME:-$HOME/.cache}/gomai/venv/bin/python
 work=$root/build/bench
 runs=7
 chain_runs=3
+peers=0
 trouble() { printf 'bench: %s\n' "$*" >&2; exit 2; }
 while [ $# -gt 0 ]; do
   case $1 in
@@ -23,12 +27,13 @@ while [ $# -gt 0 ]; do
       [ $# -gt 1 ] || trouble "$1 needs a value"
       case $1 in --runs) runs=$2 ;; --chain-runs) chain_runs=$2 ;; --work) work=$2 ;; esac
       shift ;;
-    -h|--help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --peers) peers=1 ;;
+    -h|--help) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) trouble "unknown argument '$1' (--help shows what there is)" ;;
   esac
   shift
 done
-for program in gomai-opt gomai-split gomai-info gomai-run; do
+for program in gomai-opt gomai-split gomai-info gomai-run gomai-extract gomai-merge; do
   [ -x "$bin/$program" ] || trouble "no $program in $bin; run examples/maskrcnn/run.sh or tests/run.sh first, or set GOMAI_BIN"
 done
 mkdir -p "$work"
@@ -36,4 +41,14 @@ model=$work/v2.onnx
 [ -e "$model" ] || "$bin/gomai-opt" -q "$root/examples/models/maskrcnn_v2_op13.onnx" -p fill-weights -o "$model" --weights=inline
 [ -e "$work/image.npy" ] || "$python" "$root/examples/maskrcnn/make_image.py" --seed 1 -o "$work/image.npy"
 
-exec "$python" "$root/tests/bench/measure.py" "$bin" "$work" "$runs" "$chain_runs"
+"$python" "$root/tests/bench/measure.py" "$bin" "$work" "$runs" "$chain_runs"
+if [ $peers = 1 ]; then
+  environment=${XDG_CACHE_HOME:-$HOME/.cache}/gomai/peers
+  if ! cmp -s "$root/tests/bench/peers.txt" "$environment/installed.txt"; then
+    echo "installing the peers into $environment"
+    python3 -m venv "$environment"
+    "$environment/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/bench/peers.txt"
+    cp "$root/tests/bench/peers.txt" "$environment/installed.txt"
+  fi
+  "$environment/bin/python" "$root/tests/bench/peers.py" "$bin" "$work" "$runs"
+fi
