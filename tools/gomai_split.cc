@@ -1,5 +1,6 @@
 // gomai-split: cut a model into parts by a plan.
 
+#include <future>
 #include <optional>
 #include <thread>
 
@@ -47,8 +48,13 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
   GOMAI_ASSIGN_OR_RETURN(Model model, Model::Load(arguments.model));
   std::optional<Index> index(model.proto());
   GOMAI_RETURN_IF_ERROR(VerifyForWriting(model, *index));
+  // Shapes don't depend on the plan, unless its pipeline changes the model.
+  std::vector<Diagnostic> held;
+  std::future<absl::StatusOr<Shapes>> inferred =
+      std::async(std::launch::async, [&] { return InferShapesOrWarn(model, *index, Diagnostics::Collect(&held)); });
   Plan draft;
   absl::StatusOr<Plan> plan = MakePlan(arguments.plan, model, *index, &draft);
+  absl::StatusOr<Shapes> shapes = inferred.get();
   if (!plan.ok()) {
     if (arguments.print_plan && !draft.parts.empty()) {
       tool.PrintDocument(PrintPlan(draft));
@@ -61,15 +67,21 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
     options.allow_shape_change = arguments.allow_shape_change;
     GOMAI_RETURN_IF_ERROR(RunPipeline(pipeline, model, options, diagnostics).status());
     index.emplace(model.proto());
+    held.clear();
+    shapes = InferShapesOrWarn(model, *index, Diagnostics::Collect(&held));
   }
-  GOMAI_ASSIGN_OR_RETURN(const Shapes shapes, InferShapesOrWarn(model, *index, diagnostics));
+  GOMAI_RETURN_IF_ERROR(shapes.status());
+  for (const Diagnostic& diagnostic : held) {
+    diagnostics.Report(diagnostic);
+  }
   GOMAI_ASSIGN_OR_RETURN(const ResolveOptions resolve, GivenTypes(arguments.plan.types, arguments.plan.shapes));
-  GOMAI_ASSIGN_OR_RETURN(const Split split, ResolvePlan(*plan, model, *index, shapes, resolve, diagnostics));
+  GOMAI_ASSIGN_OR_RETURN(const Split split, ResolvePlan(*plan, model, *index, *shapes, resolve, diagnostics));
   if (arguments.print_plan && tool.json()) {
     tool.PrintDocument(PrintPlan(*plan));
     return 0;
   }
-  const std::vector<PartSurvey> survey = SurveySplit(split, *index, shapes);
+  const bool said = !tool.quiet() || tool.json();
+  const std::vector<PartSurvey> survey = said ? SurveySplit(split, *index, *shapes) : std::vector<PartSurvey>();
   if (arguments.print_plan) {
     tool.Print(PlanTable(survey));
     return 0;
@@ -79,7 +91,7 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
   tool.Progress("writing the parts");
   GOMAI_ASSIGN_OR_RETURN(const WriteSplitReport report, WriteSplit(split, model, *index, arguments.write, diagnostics));
   const std::string manifest = (std::filesystem::path(arguments.folder) / "manifest.json").string();
-  tool.Print(PartTable(survey, report.manifest) + "\n");
+  tool.Print(said ? PartTable(survey, report.manifest) + "\n" : "");
   tool.Print(
       fmt::format("wrote {} parts and {} ({})\n", split.parts.size(), manifest, FormatBytes(report.bytes_written)));
   tool.document()["manifest"] = manifest;
