@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "tests/support/wire_check.h"
 
 namespace gomai::testing {
@@ -24,6 +27,9 @@ std::string CheckRandomGraph(const RandomGraphOptions& options, const GraphPrope
 }
 
 std::string CheckRandomGraphs(int count, uint32_t features, const GraphProperty& property) {
+  // A longer hunt than each run of the tests can afford.
+  const char* times = std::getenv("GOMAI_RANDOM_GRAPHS_TIMES");
+  count *= times == nullptr ? 1 : std::max(1, std::atoi(times));
   for (int seed = 0; seed < count; ++seed) {
     std::mt19937_64 random(static_cast<uint64_t>(seed));
     RandomGraphOptions options;

@@ -1,9 +1,11 @@
 // See random_graph.h: the frame of a model and what is written on it; nodes come from random_nodes.cc.
 #include "tests/support/random_graph.h"
 
+#include <fmt/format.h>
 #include <google/protobuf/unknown_field_set.h>
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <set>
 
@@ -77,17 +79,15 @@ class Decorator {
             node.clear_name();
             break;
           case 1:
-            node.set_name("again");
-            break;
           case 2:
-            node.set_name("/scope/" + std::to_string(random_() % 3) + "/" + node.op_type());
-            break;
-          case 3:
-            node.set_name("/");
+            node.set_name(fmt::format("/scope/{}/{}", random_() % 3, node.name()));
             break;
           default:
             break;
         }
+      }
+      if (Has(kRepeatedNames) && Chance(30)) {
+        node.set_name(std::array{"/", "again", "/scope/again"}[random_() % 3]);
       }
       for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
         Message(attribute);
@@ -237,10 +237,11 @@ RandomGraph MakeRandomGraph(const RandomGraphOptions& options) {
 
 std::string FeatureNames(uint32_t features) {
   static constexpr const char* kNames[] = {
-      "bodies",         "local-functions", "odd-names",   "zero-rows",      "dynamic-rows",  "optional-values",
-      "odd-outputs",    "partial-splits",  "overridable", "sparse",         "metadata",      "doc-strings",
-      "unknown-fields", "dtypes",          "places",      "external",       "large-weights", "annotations",
-      "descriptions",   "shapes",          "skips",       "custom-domains", "exotic-dtypes", "random-nodes"};
+      "bodies",          "local-functions", "odd-names",      "zero-rows",    "dynamic-rows",
+      "optional-values", "odd-outputs",     "partial-splits", "overridable",  "sparse",
+      "metadata",        "doc-strings",     "unknown-fields", "dtypes",       "places",
+      "external",        "large-weights",   "annotations",    "descriptions", "shapes",
+      "skips",           "custom-domains",  "exotic-dtypes",  "random-nodes", "repeated-names"};
   std::string names;
   for (size_t i = 0; i < std::size(kNames); ++i) {
     if ((features >> i & 1) != 0) {

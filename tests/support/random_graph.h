@@ -18,7 +18,7 @@ namespace gomai::testing {
 enum GraphFeature : uint32_t {
   kBodies = 1u << 0,          // nested If, Loop and Scan, with captures
   kLocalFunctions = 1u << 1,  // functions that call functions, with bodies and attributes of the caller
-  kOddNames = 1u << 2,        // nodes without a name, with a repeated or a slashed one; odd names of values
+  kOddNames = 1u << 2,        // nodes without a name or with a slashed one; odd names of values
   kZeroRows = 1u << 3,        // rows is 0
   kDynamicRows = 1u << 4,     // rows isn't declared
   kOptionalValues = 1u << 5,  // "" among inputs and outputs
@@ -41,9 +41,10 @@ enum GraphFeature : uint32_t {
   kCustomDomains = 1u << 21,  // operators that nobody knows
   kExoticDtypes = 1u << 22,   // complex numbers and the like
   kRandomNodes = 1u << 23,    // nodes that draw random numbers
+  kRepeatedNames = 1u << 24,  // nodes of one name
 };
 inline constexpr uint32_t kRunnableFeatures = (1u << 21) - 1;
-inline constexpr uint32_t kAllFeatures = (1u << 24) - 1;
+inline constexpr uint32_t kAllFeatures = (1u << 25) - 1;
 
 struct RandomGraphOptions {
   uint64_t seed = 0;
