@@ -121,11 +121,13 @@ void Graph::Seed(const onnx::GraphProto& graph, const std::vector<const onnx::Ty
       Sanitise(known.type);
     }
   }
+  // Stored sparsely, read as the dense tensor that it stands for, as a Constant's sparse_value is: schema functions
+  // take a sparse type for a scalar.
   for (const auto& tensor : graph.sparse_initializer()) {
     Known& known = values_[tensor.values().name()];
     known.sparse = &tensor;
     if (!known.has_type()) {
-      auto& type = *known.type.mutable_sparse_tensor_type();
+      auto& type = *known.type.mutable_tensor_type();
       type.set_elem_type(tensor.values().data_type());
       type.mutable_shape();
       for (const int64_t dim : tensor.dims()) {

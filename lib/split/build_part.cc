@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "lib/graph/editor.h"
@@ -75,6 +76,7 @@ class PartBuilder {
     CopyModelFields(proto);
     onnx::GraphProto& graph = *proto.mutable_graph();
     CollectNames();
+    CopyQuantization(graph);  // scales that only it names are read too
     for (const NodeId node : part_.order) {
       *graph.add_node() = *index_.node(node).proto;
     }
@@ -89,10 +91,15 @@ class PartBuilder {
         *graph.add_input() = input;
       }
     }
-    for (const ValueId output : part_.outputs) {
-      *graph.add_output() = Declaration(output);
+    // A value that passes through has a declaration as input and one as output.
+    std::unordered_map<std::string_view, const onnx::ValueInfoProto*> outputs;
+    for (const onnx::ValueInfoProto& output : source_.graph().output()) {
+      outputs.emplace(output.name(), &output);
     }
-    CopyQuantization(graph);
+    for (const ValueId output : part_.outputs) {
+      const auto declared = outputs.find(index_.value(output).name);
+      *graph.add_output() = Declaration(output, declared == outputs.end() ? nullptr : declared->second);
+    }
     CopyInitializers(graph);
     CopyValueInfo(graph);
     CopyFunctions(source_, proto);
@@ -139,11 +146,11 @@ class PartBuilder {
   }
 
   // A boundary value's declaration: the model's own where it has one, with the type that was found for it.
-  onnx::ValueInfoProto Declaration(ValueId id) const {
+  onnx::ValueInfoProto Declaration(ValueId id, const onnx::ValueInfoProto* as_output = nullptr) const {
     const Index::Value& value = index_.value(id);
     onnx::ValueInfoProto info;
-    if (value.info != nullptr) {
-      info = *value.info;
+    if (as_output != nullptr || value.info != nullptr) {
+      info = as_output != nullptr ? *as_output : *value.info;
     }
     info.set_name(std::string(value.name));
     const bool models_own = value.producer == kNone || value.is_graph_output;
@@ -156,14 +163,32 @@ class PartBuilder {
   }
 
   void CopyQuantization(onnx::GraphProto& graph) {
-    for (const onnx::TensorAnnotation& annotation : source_.graph().quantization_annotation()) {
-      const std::string& name = annotation.tensor_name();
+    const auto& annotations = source_.graph().quantization_annotation();
+    std::unordered_multimap<std::string_view, int> by_tensor;
+    std::vector<int> pending;
+    for (int i = 0; i < annotations.size(); ++i) {
+      const std::string& name = annotations.Get(i).tensor_name();
+      by_tensor.emplace(name, i);
       if (produced_.contains(name) || read_.contains(name)) {
-        *graph.add_quantization_annotation() = annotation;
-        for (const onnx::StringStringEntryProto& parameter : annotation.quant_parameter_tensor_names()) {
-          read_.insert(parameter.value());
+        pending.push_back(i);
+      }
+    }
+    std::set<int> needed;
+    while (!pending.empty()) {
+      const int i = pending.back();
+      pending.pop_back();
+      if (!needed.insert(i).second) {
+        continue;
+      }
+      for (const onnx::StringStringEntryProto& parameter : annotations.Get(i).quant_parameter_tensor_names()) {
+        read_.insert(parameter.value());
+        for (auto [entry, end] = by_tensor.equal_range(parameter.value()); entry != end; ++entry) {
+          pending.push_back(entry->second);  // a scale may have an annotation of its own
         }
       }
+    }
+    for (const int i : needed) {
+      *graph.add_quantization_annotation() = annotations.Get(i);
     }
   }
 

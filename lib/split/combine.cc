@@ -187,7 +187,7 @@ absl::StatusOr<Combiner::Doubles> Combiner::FindDoubles(const Model& model, cons
     const auto is_double = [&](ValueId value) { return value == kNone || doubles.values.contains(value); };
     const onnx::NodeProto* other = nullptr;
     for (const std::string& output : node.proto->output()) {
-      if (const auto found = constant_nodes_.find(output); found != constant_nodes_.end()) {
+      if (const auto found = constant_nodes_.find(output); !output.empty() && found != constant_nodes_.end()) {
         other = &present.node(found->second);
       }
     }

@@ -45,7 +45,11 @@ class Extractor {
     split.parts.push_back(std::move(part));
     GOMAI_RETURN_IF_ERROR(FillTypes(index_, shapes, options_.types, diagnostics_, split));
     GOMAI_ASSIGN_OR_RETURN(Model built, BuildPart(split, 0, model_, index_, {}));
-    Detach(*built.mutable_proto().mutable_graph());
+    onnx::GraphProto& graph = *built.mutable_proto().mutable_graph();
+    Detach(graph);
+    if (options_.inputs.empty()) {
+      RestoreInputOrder(graph);
+    }
     return built;
   }
 
@@ -136,6 +140,16 @@ class Extractor {
                              missing.size() == 1 ? "it or what follows from it" : "them or what follows from them");
     }
     return absl::OkStatus();
+  }
+
+  // Initializers that are inputs stand behind the others by now.
+  void RestoreInputOrder(onnx::GraphProto& graph) const {
+    std::unordered_map<std::string_view, int> position;
+    for (const onnx::ValueInfoProto& input : model_.proto().graph().input()) {
+      position.emplace(input.name(), static_cast<int>(position.size()));
+    }
+    std::sort(graph.mutable_input()->begin(), graph.mutable_input()->end(),
+              [&](const auto& a, const auto& b) { return position.at(a.name()) < position.at(b.name()); });
   }
 
   // What is fed has no other source: neither a weight of that name nor a node that is there for another output.

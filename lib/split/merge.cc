@@ -23,6 +23,9 @@ class PartMerger {
       for (const auto* tensors : {&part.inputs, &part.outputs}) {
         for (const ManifestTensor& tensor : *tensors) {
           boundary_.insert(Unaliased(tensor.name));
+          if (replace.contains(part.name)) {
+            replaced_boundary_.insert(Unaliased(tensor.name));
+          }
         }
       }
     }
@@ -67,7 +70,9 @@ class PartMerger {
         options.connects[name] = name;
       }
     }
-    options.reserved = boundary_;
+    // Among parts that are what they were a name means one thing: a constant may be inside one and the output of
+    // another.
+    options.reserved = replace_.contains(part.name) ? boundary_ : replaced_boundary_;
     for (const auto* tensors : {&part.inputs, &part.outputs}) {
       for (const ManifestTensor& tensor : *tensors) {
         options.reserved.erase(Unaliased(tensor.name));
@@ -232,7 +237,8 @@ class PartMerger {
   const std::filesystem::path folder_;
   const Replacements& replace_;
   Combiner combiner_;
-  std::unordered_set<std::string> boundary_;  // what crosses between any two parts, by the model's names
+  std::unordered_set<std::string> boundary_;           // what crosses between any two parts, by the model's names
+  std::unordered_set<std::string> replaced_boundary_;  // of those, what parts that were replaced read or make
   std::unordered_map<std::string, onnx::ValueInfoProto> inputs_;   // of all parts, by the model's names
   std::unordered_map<std::string, onnx::ValueInfoProto> outputs_;  // the model's own
   google::protobuf::RepeatedPtrField<onnx::ValueInfoProto> declared_;
