@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/graph/reach.h"
+#include "lib/model/domain.h"
 #include "lib/pass/pass.h"
 
 namespace gomai {
@@ -26,8 +27,7 @@ class Folder {
       GOMAI_ASSIGN_OR_RETURN(const std::vector<NodeId> order, TopologicalOrder(index_, scope));
       for (const NodeId id : order) {
         const Index::Node& node = index_.node(id);
-        if (node.proto->op_type() == "Identity" &&
-            (node.proto->domain().empty() || node.proto->domain() == "ai.onnx") && node.inputs.size() == 1 &&
+        if (node.proto->op_type() == "Identity" && IsDefaultDomain(node.proto->domain()) && node.inputs.size() == 1 &&
             node.outputs.size() == 1 && node.inputs[0] != kNone && node.outputs[0] != kNone) {
           Fold(id, Origin(node.inputs[0]), node.outputs[0]);
         }

@@ -2,14 +2,15 @@
 //
 // The value keeps its name, so no reader changes. A payload that was left out of memory moves with its TensorProto, as
 // a reference: no weight is read. What can't be an initializer stays a node, and is told about.
+#include "lib/model/domain.h"
 #include "lib/pass/pass.h"
 
 namespace gomai {
 namespace {
 
 bool IsConstantNode(const onnx::NodeProto& node) {
-  return node.op_type() == "Constant" && (node.domain().empty() || node.domain() == "ai.onnx") &&
-         node.output_size() == 1 && !node.output(0).empty() && node.input_size() == 0;
+  return node.op_type() == "Constant" && IsDefaultDomain(node.domain()) && node.output_size() == 1 &&
+         !node.output(0).empty() && node.input_size() == 0;
 }
 
 bool IsInFunction(const Index& index, ScopeId scope) {

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "lib/model/domain.h"
 #include "lib/model/dtype.h"
 
 namespace gomai {
@@ -360,7 +361,5 @@ std::string TypeText(const onnx::TypeProto& type) {
     close += ")";
   }
 }
-
-std::string DomainText(std::string_view domain) { return domain.empty() ? "ai.onnx" : std::string(domain); }
 
 }  // namespace gomai

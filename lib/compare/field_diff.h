@@ -22,6 +22,5 @@ void DiffFields(const google::protobuf::Message& before, const google::protobuf:
 
 // "float32 [3, height, ?]", "sequence(float32 [3])", "float32 of any rank"; "none" for a type that isn't there.
 std::string TypeText(const onnx::TypeProto& type);
-std::string DomainText(std::string_view domain);  // "ai.onnx" for ""
 
 }  // namespace gomai

@@ -169,8 +169,8 @@ absl::Status ParseIgnored(std::string_view list, DiffOptions* options) {
 }
 
 absl::StatusOr<ModelDiff> DiffModels(const Model& before, const Model& after, const DiffOptions& options) {
-  GOMAI_RETURN_IF_ERROR(TensorDiffer::CheckLocations(before));
-  GOMAI_RETURN_IF_ERROR(TensorDiffer::CheckLocations(after));
+  GOMAI_RETURN_IF_ERROR(ExternalLocations(before).status());
+  GOMAI_RETURN_IF_ERROR(ExternalLocations(after).status());
   GOMAI_ASSIGN_OR_RETURN(const bool same, SameFile(before, after));
   if (same) {
     return ModelDiff();

@@ -3,6 +3,7 @@
 
 #include "lib/compare/field_diff.h"
 #include "lib/compare/node_match.h"
+#include "lib/model/domain.h"
 
 namespace gomai {
 namespace {

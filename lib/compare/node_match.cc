@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "lib/compare/field_diff.h"
+#include "lib/model/domain.h"
 
 namespace gomai {
 namespace {

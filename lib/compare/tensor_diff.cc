@@ -81,23 +81,6 @@ std::string TensorTypeText(const onnx::TensorProto& tensor) {
   return fmt::format("{} [{}]", DtypeName(tensor.data_type()), fmt::join(tensor.dims(), ", "));
 }
 
-absl::Status TensorDiffer::CheckLocations(const Model& model) {
-  std::set<std::string> checked;
-  absl::Status status;
-  ForEachTensor(model.proto(), [&](const onnx::TensorProto& tensor, TensorPlace) {
-    if (!status.ok() || !IsExternal(tensor)) {
-      return;
-    }
-    const absl::StatusOr<ExternalReference> reference = ReadExternalReference(tensor);
-    if (!reference.ok()) {
-      status = reference.status();
-    } else if (checked.insert(reference->location).second) {
-      status = CheckExternalLocation(model.folder(), reference->location);
-    }
-  });
-  return status;
-}
-
 absl::StatusOr<StoredBytes> TensorDiffer::Open(const onnx::TensorProto& tensor, const Model& model) {
   StoredBytes bytes;
   const absl::StatusOr<int64_t> count = ElementCount(tensor);
@@ -197,17 +180,14 @@ uint64_t TensorDiffer::Hash(const onnx::TensorProto& tensor, bool is_before) {
 }
 
 // Data that needn't be read, or even be there.
-bool TensorDiffer::SameReference(const onnx::TensorProto& before, const onnx::TensorProto& after) {
-  if (!IsExternal(before) || !IsExternal(after)) {
+bool TensorDiffer::SamePlace(const onnx::TensorProto& before, const onnx::TensorProto& after) {
+  if (!SameReference(before, after)) {
     return false;
   }
   if (!same_folder_) {
     same_folder_ = SameFolder(before_.folder(), after_.folder());
   }
-  const absl::StatusOr<ExternalReference> a = ReadExternalReference(before);
-  const absl::StatusOr<ExternalReference> b = ReadExternalReference(after);
-  return *same_folder_ && a.ok() && b.ok() && a->location == b->location && a->offset == b->offset &&
-         a->length.value_or(TensorByteSize(before)) == b->length.value_or(TensorByteSize(after));
+  return *same_folder_;
 }
 
 absl::StatusOr<bool> TensorDiffer::SameBytes(const onnx::TensorProto& before, const onnx::TensorProto& after) {
@@ -215,7 +195,7 @@ absl::StatusOr<bool> TensorDiffer::SameBytes(const onnx::TensorProto& before, co
     return std::equal(before.string_data().begin(), before.string_data().end(), after.string_data().begin(),
                       after.string_data().end());
   }
-  if (SameReference(before, after)) {
+  if (SamePlace(before, after)) {
     return true;
   }
   const auto [known, is_new] = known_.try_emplace({&before, &after}, false);

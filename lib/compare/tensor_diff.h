@@ -36,9 +36,6 @@ class TensorDiffer {
 
   // The same models and log, with nothing remembered: for tensors that will be gone.
   TensorDiffer Fresh() const { return {before_, after_, log_}; }
-  // Every location of external data stays within its folder, whether it is needed or not.
-  static absl::Status CheckLocations(const Model& model);
-
   // Type, dims and values; with `values` false, the first two.
   absl::StatusOr<bool> Same(const onnx::TensorProto& before, const onnx::TensorProto& after, bool values = true);
   // Logs what differs, names aside; `what` is "" where the spot is the tensor itself.
@@ -62,7 +59,7 @@ class TensorDiffer {
   absl::StatusOr<StoredBytes> Open(const onnx::TensorProto& tensor, const Model& model);
   absl::Status Read(const StoredBytes& bytes, uint64_t at, std::span<uint8_t> to) const;
   absl::StatusOr<std::string> Digest(const StoredBytes& bytes);
-  bool SameReference(const onnx::TensorProto& before, const onnx::TensorProto& after);
+  bool SamePlace(const onnx::TensorProto& before, const onnx::TensorProto& after);
   absl::StatusOr<bool> SameBytes(const onnx::TensorProto& before, const onnx::TensorProto& after);
   absl::StatusOr<Outcome> Values(const onnx::TensorProto& before, const onnx::TensorProto& after);
   absl::Status Explain(const onnx::TensorProto& before, const onnx::TensorProto& after, const std::string& what,

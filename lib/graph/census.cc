@@ -8,15 +8,14 @@
 #include <set>
 #include <unordered_map>
 
+#include "lib/model/domain.h"
 #include "lib/model/tensor.h"
 
 namespace gomai {
 namespace {
 
-bool IsOwnDomain(std::string_view domain) { return domain.empty() || domain == "ai.onnx"; }
-
 std::string OpName(const onnx::NodeProto& node) {
-  return IsOwnDomain(node.domain()) ? node.op_type() : fmt::format("{}.{}", node.domain(), node.op_type());
+  return IsDefaultDomain(node.domain()) ? node.op_type() : fmt::format("{}.{}", node.domain(), node.op_type());
 }
 
 std::vector<Count> MostFrequentFirst(const std::map<std::string, uint64_t>& counts) {
@@ -100,7 +99,7 @@ WeightCensus CountWeights(const Index& index, size_t largest_count) {
     }
   }
   for (const Index::Node& node : index.nodes()) {
-    if (node.proto->op_type() == "Constant" && IsOwnDomain(node.proto->domain())) {
+    if (node.proto->op_type() == "Constant" && IsDefaultDomain(node.proto->domain())) {
       ++census.constants;
       for (const onnx::AttributeProto& attribute : node.proto->attribute()) {
         census.constant_bytes += attribute.has_t() ? TensorByteSize(attribute.t()) : 0;
@@ -230,15 +229,14 @@ std::vector<UnknownOperators> FindUnknownOperators(const onnx::ModelProto& model
     }
     for (const onnx::OperatorSetIdProto& import :
          scope.function != nullptr ? scope.function->opset_import() : model.opset_import()) {
-      const std::string domain = IsOwnDomain(import.domain()) ? "" : import.domain();
+      const std::string domain = IsDefaultDomain(import.domain()) ? "" : import.domain();
       const int64_t version = std::clamp<int64_t>(import.version(), 0, 1 << 30);
       versions[id][domain] = static_cast<int>(version);
       const auto range = known.find(domain);
       if (range != known.end() && (import.version() < range->second.first || import.version() > range->second.second)) {
-        unknown.push_back(
-            {scope.function == nullptr ? "opset imports" : index.ScopeName(id),
-             fmt::format("opset {} of {} is not known; {} to {} are", import.version(),
-                         domain.empty() ? "ai.onnx" : domain, range->second.first, range->second.second)});
+        unknown.push_back({scope.function == nullptr ? "opset imports" : index.ScopeName(id),
+                           fmt::format("opset {} of {} is not known; {} to {} are", import.version(),
+                                       DomainText(domain), range->second.first, range->second.second)});
       }
     }
   }
@@ -249,7 +247,7 @@ std::vector<UnknownOperators> FindUnknownOperators(const onnx::ModelProto& model
   std::map<std::string, Found> found;
   for (NodeId id = 0; id < static_cast<NodeId>(index.nodes().size()); ++id) {
     const onnx::NodeProto& node = *index.node(id).proto;
-    const std::string domain = IsOwnDomain(node.domain()) ? "" : node.domain();
+    const std::string domain = IsDefaultDomain(node.domain()) ? "" : node.domain();
     const auto& imports = versions[roots[static_cast<size_t>(index.node(id).scope)]];
     const auto import = imports.find(domain);
     if (index.CalledFunction(node) != kNone ||

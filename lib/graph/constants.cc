@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <array>
 
+#include "lib/model/domain.h"
+
 namespace gomai {
 namespace {
 
-bool IsStandardDomain(std::string_view domain) {
-  return domain.empty() || domain == "ai.onnx" || domain.starts_with("ai.onnx.");
-}
+bool IsStandardDomain(std::string_view domain) { return IsDefaultDomain(domain) || domain.starts_with("ai.onnx."); }
 
 // A custom operator without inputs may be a counter, a queue or a clock: nothing says that it gives the same value
 // twice. One with constant inputs is taken for the function of them that ONNX says operators are.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "lib/graph/constants.h"
+#include "lib/model/domain.h"
 
 namespace gomai {
 
@@ -338,7 +339,7 @@ ScopeId Index::CalledFunction(const onnx::NodeProto& node) const {
 }
 
 std::string FunctionKey(std::string_view domain, std::string_view name, std::string_view overload) {
-  return fmt::format("{}:{}:{}", domain == "ai.onnx" ? "" : domain, name, overload);
+  return fmt::format("{}:{}:{}", NormalDomain(domain), name, overload);
 }
 
 }  // namespace gomai

@@ -9,11 +9,10 @@
 #include <vector>
 
 #include "lib/base/text.h"
+#include "lib/model/domain.h"
 
 namespace gomai {
 namespace {
-
-std::string_view OwnDomain(std::string_view domain) { return domain == "ai.onnx" ? "" : domain; }
 
 // What is between the brackets, if there are any, at its commas.
 std::vector<std::string> Elements(std::string_view value) {
@@ -78,7 +77,7 @@ absl::StatusOr<const onnx::OpSchema*> RequireSchema(const onnx::ModelProto& mode
   const auto& imports = function != nullptr ? function->opset_import() : model.opset_import();
   std::optional<int> version;
   for (const onnx::OperatorSetIdProto& import : imports) {
-    if (OwnDomain(import.domain()) == OwnDomain(domain)) {
+    if (NormalDomain(import.domain()) == NormalDomain(domain)) {
       version = static_cast<int>(import.version());
     }
   }
@@ -86,7 +85,7 @@ absl::StatusOr<const onnx::OpSchema*> RequireSchema(const onnx::ModelProto& mode
     return InvalidArgument("{} imports no opset of the domain '{}'", function != nullptr ? "the function" : "the model",
                            domain);
   }
-  const std::string own_domain(OwnDomain(domain));
+  const std::string own_domain(NormalDomain(domain));
   const onnx::OpSchema* schema = onnx::OpSchemaRegistry::Schema(std::string(op_type), *version, own_domain);
   if (schema != nullptr && !schema->Deprecated()) {
     return schema;

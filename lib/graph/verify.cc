@@ -13,14 +13,12 @@
 #include "lib/graph/order.h"
 #include "lib/graph/verify_attributes.h"
 #include "lib/graph/verify_tensors.h"
+#include "lib/model/domain.h"
 
 namespace gomai {
 namespace {
 
 constexpr size_t kListed = 8;
-
-std::string_view NormalDomain(std::string_view domain) { return domain == "ai.onnx" ? "" : domain; }
-std::string DomainText(std::string_view domain) { return domain.empty() ? "ai.onnx" : std::string(domain); }
 
 class Verifier {
  public:

@@ -2,10 +2,12 @@
 // are followed before the check, and the path without them is what is opened.
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <vector>
 
 #include "lib/base/text.h"
 #include "lib/model/tensor.h"
+#include "lib/model/tensors.h"
 #include "lib/wire/marker.h"
 
 namespace gomai {
@@ -173,6 +175,37 @@ absl::StatusOr<std::filesystem::path> ResolveExternal(const std::filesystem::pat
                     folder.empty() ? "." : folder.string());
   }
   return path;
+}
+
+absl::StatusOr<std::vector<std::string>> ExternalLocations(const Model& model) {
+  std::vector<std::string> locations;
+  std::set<std::string> seen;
+  absl::Status status;
+  ForEachTensor(model.proto(), [&](const onnx::TensorProto& tensor, TensorPlace) {
+    if (!status.ok() || !IsExternal(tensor)) {
+      return;
+    }
+    const absl::StatusOr<ExternalReference> reference = ReadExternalReference(tensor);
+    if (!reference.ok()) {
+      status = reference.status();
+    } else if (seen.insert(reference->location).second) {
+      status = Annotate(CheckExternalLocation(model.folder(), reference->location),
+                        fmt::format("tensor '{}'", tensor.name()));
+      locations.push_back(reference->location);
+    }
+  });
+  GOMAI_RETURN_IF_ERROR(status);
+  return locations;
+}
+
+bool SameReference(const onnx::TensorProto& a, const onnx::TensorProto& b) {
+  if (!IsExternal(a) || !IsExternal(b)) {
+    return false;
+  }
+  const absl::StatusOr<ExternalReference> place_a = ReadExternalReference(a);
+  const absl::StatusOr<ExternalReference> place_b = ReadExternalReference(b);
+  return place_a.ok() && place_b.ok() && place_a->location == place_b->location && place_a->offset == place_b->offset &&
+         place_a->length.value_or(TensorByteSize(a)) == place_b->length.value_or(TensorByteSize(b));
 }
 
 }  // namespace gomai

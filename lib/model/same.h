@@ -10,7 +10,7 @@
 namespace gomai {
 
 // Equal in every field, values compared as bytes (strings as strings) however they are stored. Values that lie in the
-// same place of the same file aren't read. Errors: those of ReadTensor.
+// same place of the same file aren't read, and none is ever in memory whole. Errors: those of ValueDigests.
 absl::StatusOr<bool> SameTensor(const onnx::TensorProto& a, const Model& of_a, const onnx::TensorProto& b,
                                 const Model& of_b);
 

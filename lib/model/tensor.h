@@ -49,6 +49,11 @@ absl::StatusOr<std::filesystem::path> ResolveExternal(const std::filesystem::pat
 // The containment part alone, for data that isn't opened: absent files are no error.
 absl::Status CheckExternalLocation(const std::filesystem::path& folder, const std::string& location);
 
+// Locations of the model's real external data, each once, in order, all checked for containment.
+absl::StatusOr<std::vector<std::string>> ExternalLocations(const Model& model);
+// Do two tensors with real external data refer to the same bytes of the same location (of whatever folder)?
+bool SameReference(const onnx::TensorProto& a, const onnx::TensorProto& b);
+
 class TensorBytes {
  public:
   std::span<const uint8_t> bytes() const { return view_; }

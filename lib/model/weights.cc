@@ -252,27 +252,6 @@ absl::StatusOr<bool> DataLayout::SameAs(const std::filesystem::path& path) const
   return true;
 }
 
-absl::StatusOr<std::vector<std::string>> ExternalLocations(const Model& model) {
-  std::vector<std::string> locations;
-  std::set<std::string> seen;
-  absl::Status status;
-  ForEachTensor(model.proto(), [&](const onnx::TensorProto& tensor, TensorPlace) {
-    if (!status.ok() || !IsExternal(tensor)) {
-      return;
-    }
-    const absl::StatusOr<ExternalReference> reference = ReadExternalReference(tensor);
-    if (!reference.ok()) {
-      status = reference.status();
-    } else if (seen.insert(reference->location).second) {
-      status = Annotate(CheckExternalLocation(model.folder(), reference->location),
-                        fmt::format("tensor '{}'", tensor.name()));
-      locations.push_back(reference->location);
-    }
-  });
-  GOMAI_RETURN_IF_ERROR(status);
-  return locations;
-}
-
 absl::StatusOr<Placed> PlaceWeights(const Model& model, Weights weights, const std::filesystem::path& target_folder,
                                     DataLayout* layout) {
   Placed placed;

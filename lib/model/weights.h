@@ -64,7 +64,4 @@ struct Placed {
 absl::StatusOr<Placed> PlaceWeights(const Model& model, Weights weights, const std::filesystem::path& target_folder,
                                     DataLayout* layout);
 
-// Locations of the model's real external data, each once, in order.
-absl::StatusOr<std::vector<std::string>> ExternalLocations(const Model& model);
-
 }  // namespace gomai

@@ -27,7 +27,7 @@ absl::StatusOr<Shapes> Infer(const Model& model, const Index& index, BodyTypes* 
   }
   shape::Opsets opsets;
   for (const auto& import : model.proto().opset_import()) {
-    opsets[shape::IsDefaultDomain(import.domain()) ? "" : import.domain()] = static_cast<int>(import.version());
+    opsets[IsDefaultDomain(import.domain()) ? "" : import.domain()] = static_cast<int>(import.version());
   }
   shape::Run run;
   run.model = &model;

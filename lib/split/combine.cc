@@ -5,24 +5,14 @@
 #include <fmt/ranges.h>
 
 #include "lib/graph/editor.h"
+#include "lib/model/domain.h"
 #include "lib/model/files.h"
 #include "lib/model/same.h"
 #include "lib/model/save.h"
 #include "lib/model/tensor.h"
-#include "lib/model/tensors.h"
 
 namespace gomai {
 namespace {
-
-bool HasExternal(const Model& model) {
-  bool external = false;
-  ForEachTensor(model.proto(), [&](const onnx::TensorProto& tensor, TensorPlace) {
-    external = external || (IsExternal(tensor) && !FindMarker(tensor));
-  });
-  return external;
-}
-
-std::string Domain(const std::string& domain) { return domain.empty() ? "ai.onnx" : domain; }
 
 template <typename List>
 void MoveAll(List* from, List* to) {
@@ -81,23 +71,27 @@ struct Combiner::Doubles {
 absl::Status Combiner::Add(Model given, const CombineOptions& options) {
   Model model = std::move(given);
   renamed_.clear();
-  if (!SameFolder(model.folder(), folder_) && HasExternal(model)) {
+  GOMAI_ASSIGN_OR_RETURN(const std::vector<std::string> data_files, ExternalLocations(model));
+  if (!data_files.empty() && !SameFolder(model.folder(), folder_)) {
     GOMAI_ASSIGN_OR_RETURN(model, Internalised(model));
   }
   Doubles doubles;
+  {
+    Editor editor(model);
+    if (added_ > 0 && options.fold_constants) {
+      GOMAI_ASSIGN_OR_RETURN(doubles, FindDoubles(model, editor.index()));
+    }
+    GOMAI_RETURN_IF_ERROR(Rename(editor, options, doubles));
+  }
   if (added_ > 0) {
     GOMAI_RETURN_IF_ERROR(CheckOpsets(model.proto(), options));
     GOMAI_RETURN_IF_ERROR(AddFunctions(model, options));
-    if (options.fold_constants) {
-      GOMAI_ASSIGN_OR_RETURN(doubles, FindDoubles(model, Index(model.proto())));
-    }
   } else {
     for (int i = 0; i < model.proto().functions_size(); ++i) {
       const onnx::FunctionProto& function = model.proto().functions(i);
       functions_[FunctionKey(function.domain(), function.name(), function.overload())] = i;
     }
   }
-  GOMAI_RETURN_IF_ERROR(Rename(model, options, doubles));
   sources_.Adopt(model);
   {
     const Index index(model.proto());
@@ -113,14 +107,15 @@ absl::Status Combiner::CheckOpsets(const onnx::ModelProto& model, const CombineO
   for (const onnx::OperatorSetIdProto& opset : model.opset_import()) {
     const onnx::OperatorSetIdProto* present = nullptr;
     for (const onnx::OperatorSetIdProto& other : proto_.opset_import()) {
-      if (Domain(other.domain()) == Domain(opset.domain())) {
+      if (NormalDomain(other.domain()) == NormalDomain(opset.domain())) {
         present = &other;
       }
     }
     if (present == nullptr) {
       *proto_.add_opset_import() = opset;
     } else if (present->version() != opset.version()) {
-      differences.push_back(fmt::format("{} {}, not {}", Domain(opset.domain()), opset.version(), present->version()));
+      differences.push_back(
+          fmt::format("{} {}, not {}", DomainText(opset.domain()), opset.version(), present->version()));
     }
   }
   if (!differences.empty()) {
@@ -208,8 +203,7 @@ absl::StatusOr<Combiner::Doubles> Combiner::FindDoubles(const Model& model, cons
   return doubles;
 }
 
-absl::Status Combiner::Rename(Model& model, const CombineOptions& options, const Doubles& doubles) {
-  Editor editor(model);
+absl::Status Combiner::Rename(Editor& editor, const CombineOptions& options, const Doubles& doubles) {
   const Index& index = editor.index();
   std::unordered_set<std::string_view> own;
   for (const Index::Value& value : index.values()) {

@@ -17,6 +17,7 @@
 
 #include "lib/base/diagnostics.h"
 #include "lib/base/status.h"
+#include "lib/graph/editor.h"
 #include "lib/graph/index.h"
 #include "lib/model/model.h"
 
@@ -56,7 +57,7 @@ class Combiner {
   absl::Status AddFunctions(Model& model, const CombineOptions& options);
   void AddMetadata(const onnx::ModelProto& model, const CombineOptions& options);
   absl::StatusOr<Doubles> FindDoubles(const Model& model, const Index& index) const;
-  absl::Status Rename(Model& model, const CombineOptions& options, const Doubles& doubles);
+  absl::Status Rename(Editor& editor, const CombineOptions& options, const Doubles& doubles);
   void PrefixNodes(onnx::GraphProto& graph, const CombineOptions& options) const;
   void Append(onnx::ModelProto& model, const CombineOptions& options, const Doubles& doubles);
   void Remember(const Index& index);

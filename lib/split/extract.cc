@@ -5,10 +5,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "lib/graph/editor.h"
 #include "lib/split/rules.h"
 #include "lib/split/selector.h"
 
@@ -45,10 +47,9 @@ class Extractor {
     split.parts.push_back(std::move(part));
     GOMAI_RETURN_IF_ERROR(FillTypes(index_, shapes, options_.types, diagnostics_, split));
     GOMAI_ASSIGN_OR_RETURN(Model built, BuildPart(split, 0, model_, index_, {}));
-    onnx::GraphProto& graph = *built.mutable_proto().mutable_graph();
-    Detach(graph);
+    Detach(built);
     if (options_.inputs.empty()) {
-      RestoreInputOrder(graph);
+      RestoreInputOrder(*built.mutable_proto().mutable_graph());
     }
     return built;
   }
@@ -153,10 +154,22 @@ class Extractor {
   }
 
   // What is fed has no other source: neither a weight of that name nor a node that is there for another output.
-  void Detach(onnx::GraphProto& graph) const {
+  void Detach(Model& built) const {
+    onnx::GraphProto& graph = *built.mutable_proto().mutable_graph();
     std::unordered_set<std::string> fed;
     for (const ValueId value : cut_) {
       fed.insert(Name(value));
+    }
+    std::optional<Editor> names;
+    for (onnx::NodeProto& node : *graph.mutable_node()) {
+      for (std::string& output : *node.mutable_output()) {
+        if (fed.contains(output)) {
+          if (!names) {
+            names.emplace(built);
+          }
+          output = names->FreshName(output + "_unused");
+        }
+      }
     }
     const auto erase = [](auto* list, const auto& gone) {
       list->erase(std::remove_if(list->begin(), list->end(), gone), list->end());
@@ -165,25 +178,6 @@ class Extractor {
     erase(graph.mutable_sparse_initializer(), [&](const auto& tensor) { return fed.contains(tensor.values().name()); });
     std::unordered_set<std::string> listed;
     erase(graph.mutable_input(), [&](const auto& input) { return !listed.insert(input.name()).second; });
-    for (onnx::NodeProto& node : *graph.mutable_node()) {
-      for (std::string& output : *node.mutable_output()) {
-        if (fed.contains(output)) {
-          output = Fresh(output + "_unused");
-        }
-      }
-    }
-  }
-
-  std::string Fresh(const std::string& stem) const {
-    std::string name = stem;
-    const auto taken = [&](const std::string& candidate) {
-      return std::any_of(index_.values().begin(), index_.values().end(),
-                         [&](const Index::Value& value) { return value.name == candidate; });
-    };
-    for (int i = 1; taken(name); ++i) {
-      name = fmt::format("{}_{}", stem, i);
-    }
-    return name;
   }
 
   const Model& model_;

@@ -74,6 +74,9 @@ void SetShape(const std::vector<Dim>& dims, onnx::TensorShapeProto* shape);
 // "float32 [3,height,?]".
 std::string DescribeType(const ManifestTensor& tensor);
 
+// Equal ranks, and equal dims where both are known; a shape that isn't known agrees with any.
+bool ShapesAgree(const ManifestTensor& a, const ManifestTensor& b);
+
 // Adds one element to runs.
 void Append(const std::string& part, Runs* runs);
 

@@ -1,6 +1,8 @@
 // Between the declarations of a model and the tensors of a manifest; see manifest.h.
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "lib/model/dtype.h"
 #include "lib/split/manifest.h"
 
@@ -58,6 +60,12 @@ std::string DescribeType(const ManifestTensor& tensor) {
     dims.push_back(dim.value ? std::to_string(*dim.value) : dim.symbol.empty() ? "?" : dim.symbol);
   }
   return fmt::format("{} [{}]", tensor.dtype, fmt::join(dims, ","));
+}
+
+bool ShapesAgree(const ManifestTensor& a, const ManifestTensor& b) {
+  return !a.shape || !b.shape ||
+         std::equal(a.shape->begin(), a.shape->end(), b.shape->begin(), b.shape->end(),
+                    [](const Dim& x, const Dim& y) { return !x.value || !y.value || *x.value == *y.value; });
 }
 
 void Append(const std::string& part, Runs* runs) {

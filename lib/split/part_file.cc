@@ -13,14 +13,6 @@
 namespace gomai {
 namespace {
 
-bool ShapesAgree(const ManifestTensor& declared, const ManifestTensor& found) {
-  if (!declared.shape || !found.shape) {
-    return true;
-  }
-  return std::equal(declared.shape->begin(), declared.shape->end(), found.shape->begin(), found.shape->end(),
-                    [](const Dim& a, const Dim& b) { return !a.value || !b.value || *a.value == *b.value; });
-}
-
 void Compare(const std::vector<ManifestTensor>& declared, const std::vector<ManifestTensor>& found,
              std::string_view what, std::vector<std::string>& differences) {
   std::map<std::string_view, const ManifestTensor*> by_name;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "lib/base/text.h"
+#include "lib/model/domain.h"
 #include "lib/model/dtype.h"
 #include "lib/model/tensor.h"
 
@@ -222,7 +223,7 @@ class Surveyor {
   bool IsPlain(NodeId id) const {
     const Index::Node& node = index_.node(id);
     const std::string& op = node.proto->op_type();
-    if (!node.proto->domain().empty() && node.proto->domain() != "ai.onnx") {
+    if (!IsDefaultDomain(node.proto->domain())) {
       return false;
     }
     if (std::find(kPlainOps.begin(), kPlainOps.end(), op) == kPlainOps.end()) {

@@ -7,6 +7,7 @@
 #include "lib/base/text.h"
 #include "lib/graph/census.h"
 #include "lib/graph/describe.h"
+#include "lib/model/domain.h"
 #include "lib/model/dtype.h"
 #include "lib/model/tensor.h"
 #include "tools/common/info_text.h"
@@ -92,7 +93,7 @@ InfoView SummaryView(const Model& model, const Index& index, bool all) {
   view.json["ir_version"] = proto.ir_version();
   view.json["opsets"] = Json::object();
   for (const onnx::OperatorSetIdProto& import : proto.opset_import()) {
-    const std::string domain = import.domain().empty() ? "ai.onnx" : import.domain();
+    const std::string domain = DomainText(import.domain());
     opsets.push_back(fmt::format("{} {}", domain, import.version()));
     view.json["opsets"][domain] = import.version();
   }
