@@ -132,4 +132,17 @@ for delay in 0.005 0.01 0.015 0.02 0.025 0.03 0.04 0.05; do
 done
 check 'at least one of them was interrupted' test "$interrupted" -gt 0
 
+# --- interrupted for certain while a temporary file is there: a pipe that nobody reads holds the tool up
+mkfifo "$tmp/pipe.onnx"
+"$bin/gomai-opt" -q "$tiny" -o "$tmp/pipe.onnx" -p strip-doc-strings --weights=external &
+pid=$!
+temporary=$tmp/.pipe.onnx.data.gomai-part
+for _ in $(seq 100); do [ -e "$temporary" ] && break; sleep 0.1; done
+check 'a temporary file while it waits' test -e "$temporary"
+kill -TERM "$pid"
+wait "$pid" 2>/dev/null
+code=$?
+check 'it ends by the signal, as its caller expects' test "$code" = 143
+check 'no temporary file after a signal' test ! -e "$temporary"
+
 finish

@@ -23,6 +23,15 @@ using testing::ReadFile;
 using testing::TemporaryFolder;
 using testing::WriteFile;
 
+template <typename List>
+std::vector<std::string> Names(const List& list) {
+  std::vector<std::string> names;
+  for (const auto& element : list) {
+    names.push_back(element.name());
+  }
+  return names;
+}
+
 void SplitInto(const fs::path& file, const std::vector<std::pair<std::string, std::string>>& parts,
                const fs::path& folder, bool aliases = false) {
   const absl::StatusOr<Model> model = Model::Load(file);
@@ -164,6 +173,38 @@ TEST_CASE("a changed part is refused unless it is named, and then must fit") {
   CHECK(absl::IsNotFound(Merge(folder / "parts", {{"tow", "x"}}).status()));
 }
 
+TEST_CASE("constants of one name are one only if their values are equal, large ones too") {
+  const TemporaryFolder folder;
+  onnx::ModelProto proto = ParseGraph(R"(g (float[2000] x) => (float[2000] y) {
+    a = Add (x, w)  b = Neg (a)  c = Mul (b, w)  y = Add (c, s) })");
+  const auto add = [](onnx::ModelProto& model, const std::string& name, int64_t size, char last) {
+    onnx::TensorProto& tensor = *model.mutable_graph()->add_initializer();
+    tensor.set_name(name);
+    tensor.set_data_type(onnx::TensorProto::FLOAT);
+    tensor.add_dims(size);
+    tensor.set_raw_data(std::string(static_cast<size_t>(size) * 4 - 1, '\1') + last);
+  };
+  add(proto, "w", 2000, '\1');
+  add(proto, "s", 1, '\1');
+  WriteFile(folder / "m.onnx", proto.SerializeAsString());
+  SplitInto(folder / "m.onnx", {{"one", "b"}}, folder / "parts");
+  const absl::StatusOr<Model> same = Merge(folder / "parts");
+  REQUIRE(same.ok());
+  CHECK(Names(same->proto().graph().initializer()) == std::vector<std::string>{"w", "s"});
+
+  // Another last byte, beyond the first 4 KiB: another constant.
+  onnx::ModelProto one = ParseGraph("g (float[2000] x) => (float[2000] b) { a = Add (x, w)  b = Neg (a) }");
+  add(one, "w", 2000, '\2');
+  WriteFile(folder / "one.onnx", one.SerializeAsString());
+  const absl::StatusOr<Model> other = Merge(folder / "parts", {{"one", folder / "one.onnx"}});
+  CAPTURE(other.status().ToString());
+  REQUIRE(other.ok());
+  const onnx::GraphProto& graph = other->proto().graph();
+  CHECK(Names(graph.initializer()) == std::vector<std::string>{"w", "rest/w", "s"});
+  CHECK(graph.node(0).input(1) == "w");
+  CHECK(graph.node(2).input(1) == "rest/w");
+}
+
 TEST_CASE("external data of a part in another folder comes along") {
   const TemporaryFolder folder;
   WriteFile(folder / "m.onnx",
@@ -210,14 +251,6 @@ class Joining {
 
 std::string Graph(const std::string& body, const std::string& opset = "17") {
   return R"(<ir_version: 8, opset_import: ["" : )" + opset + "]> " + body;
-}
-
-std::vector<std::string> Names(const google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>& list) {
-  std::vector<std::string> names;
-  for (const onnx::ValueInfoProto& info : list) {
-    names.push_back(info.name());
-  }
-  return names;
 }
 
 using Strings = std::vector<std::string>;
