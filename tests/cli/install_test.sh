@@ -77,7 +77,10 @@ expect 0 '' cmake --build "$tmp/headers/build"
 expect 0 '' "$tmp/headers/build/passes"
 check 'every pass is in the library' diff <(printf '%s\n' "$output" | sort) <(basename -s .cc "$source_dir"/passes/*.cc | tr _ - | sort)
 
-# --- an old version is refused, and so is a wrong ONNX
+# --- another version is refused, of Gomai and of ONNX
 sed -i 's/find_package(gomai 0.1/find_package(gomai 99.0/' "$tmp/example/CMakeLists.txt"
 expect 1 'version "99.0"' cmake -S "$tmp/example" -B "$tmp/example/other" "${configure[@]}" "-DCMAKE_PREFIX_PATH=$prefix"
+mkdir "$tmp/onnx"
+echo 'set(ONNX_VERSION 0.1)' >"$tmp/onnx/ONNXConfig.cmake"
+expect 1 "was built with ONNX" cmake -S "$tmp/headers" -B "$tmp/headers/other" "${configure[@]}" "-DCMAKE_PREFIX_PATH=$prefix" "-DONNX_DIR=$tmp/onnx"
 finish
