@@ -1,6 +1,7 @@
 #pragma once
 
 // What ONNX's schema functions see of a node: its attributes, input types and values; and where they put results.
+// Internal to lib/shape; use infer.h.
 
 #include <onnx/defs/shape_inference.h>
 

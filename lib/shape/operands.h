@@ -1,6 +1,7 @@
 #pragma once
 
-// A node's operands as the rules of rules.cc see them: everything that is absent is "unknown".
+// A node's operands as the rules of rules.cc see them: everything that is absent is "unknown". Internal to lib/shape;
+// use infer.h.
 
 #include <onnx/onnx_pb.h>
 

@@ -1,6 +1,7 @@
 #pragma once
 
 // What is inferred beyond ONNX: mostly ranks, from what must hold whatever the values are.
+// Internal to lib/shape; use infer.h.
 //
 //   Reshape, Expand, ConstantOfShape, Tile, Resize, Pad   the length of an operand gives the rank, its known values
 //   dims Concat, ScatterElements, GatherElements, …            one operand's rank is every operand's and the result's

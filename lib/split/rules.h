@@ -1,6 +1,7 @@
 #pragma once
 
-// Steps of ResolvePlan that judge a split whose nodes, inputs and outputs are known already.
+// Steps of ResolvePlan that judge a split whose nodes, inputs and outputs are known already. Internal to lib/split;
+// use split.h.
 
 #include <map>
 #include <string>
