@@ -12,6 +12,7 @@
 #include "lib/base/file.h"
 #include "lib/base/text.h"
 #include "lib/runtime/onnxruntime_internal.h"
+#include "lib/runtime/runnable.h"
 
 namespace gomai::ort {
 namespace {
@@ -267,7 +268,7 @@ absl::StatusOr<std::unique_ptr<Session>> OpenSession(Library& library, const std
   const std::string opening =
       bytes != nullptr ? "opening a model in memory" : fmt::format("opening '{}'", model.string());
   if (bytes == nullptr) {
-    GOMAI_RETURN_IF_ERROR(MappedFile::Open(model).status());  // the runtime's words for a missing file are its own
+    GOMAI_RETURN_IF_ERROR(CheckRunnable(model));
   }
   if (wanted.threads < 0) {
     return InvalidArgument("{} threads make no sense; give 0 for as many as cores", wanted.threads);
