@@ -3,8 +3,10 @@
 #include "lib/base/file.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +20,8 @@ namespace gomai {
 namespace {
 
 constexpr uint64_t kPage = 4096;
+// Without O_NONBLOCK a pipe of that name would be waited for.
+constexpr int kReading = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
 
 absl::Status SystemError(std::string_view what, const std::filesystem::path& path, int error) {
   const std::string message = fmt::format("{} '{}': {}", what, path.string(), std::strerror(error));
@@ -65,13 +69,42 @@ std::string TemporaryName(const std::string& name) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::filesystem::path& path) {
-  std::shared_ptr<MappedFile> file(new MappedFile);
-  file->path_ = path;
-  // Without O_NONBLOCK a pipe of that name would be waited for.
-  file->descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file->descriptor_ < 0) {
+  return Take(::open(path.c_str(), kReading), path);
+}
+
+absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::OpenResolved(const std::filesystem::path& path) {
+  open_how how{};
+  how.flags = kReading;
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  int descriptor = static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof(how)));
+  if (descriptor < 0 && (errno == ENOSYS || errno == EPERM)) {  // kernels before 5.6; sandboxes that don't know it
+    descriptor = ::open(path.c_str(), kReading | O_NOFOLLOW);
+    std::error_code error;
+    const std::filesystem::path found =
+        std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", descriptor), error);
+    if (descriptor >= 0 && (error || found != path)) {
+      ::close(descriptor);
+      errno = ELOOP;
+      descriptor = -1;
+    }
+  }
+  if (descriptor < 0 && errno == ELOOP) {
+    return InvalidArgument(
+        "'{}' became a symlink, or a folder on its way did, while it was opened; try again once "
+        "nobody changes that folder",
+        path.string());
+  }
+  return Take(descriptor, path);
+}
+
+// `descriptor`: -1 with errno set if the file couldn't be opened.
+absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Take(int descriptor, const std::filesystem::path& path) {
+  if (descriptor < 0) {
     return SystemError("can't open", path, errno);
   }
+  std::shared_ptr<MappedFile> file(new MappedFile);
+  file->path_ = path;
+  file->descriptor_ = descriptor;
   GOMAI_RETURN_IF_ERROR(file->Map());
   return std::shared_ptr<const MappedFile>(std::move(file));
 }

@@ -22,6 +22,9 @@ namespace gomai {
 class MappedFile {
  public:
   static absl::StatusOr<std::shared_ptr<const MappedFile>> Open(const std::filesystem::path& path);
+  // `path` holds no symlink: it was looked through before. One that was put there since then is an error
+  // (kInvalidArgument), so that what was checked is what is read.
+  static absl::StatusOr<std::shared_ptr<const MappedFile>> OpenResolved(const std::filesystem::path& path);
   // All that comes from a pipe, in a SpoolFile; `name` is for messages.
   static absl::StatusOr<std::shared_ptr<const MappedFile>> Spool(int descriptor, const std::string& name);
   ~MappedFile();
@@ -41,6 +44,7 @@ class MappedFile {
  private:
   friend class SpoolFile;
   MappedFile() = default;
+  static absl::StatusOr<std::shared_ptr<const MappedFile>> Take(int descriptor, const std::filesystem::path& path);
   absl::Status Map();  // from descriptor_
   std::filesystem::path path_;
   bool nameless_ = false;

@@ -106,7 +106,7 @@ absl::StatusOr<StoredBytes> TensorDiffer::Open(const onnx::TensorProto& tensor, 
     }
     std::shared_ptr<const MappedFile>& file = files_[path->string()];
     if (file == nullptr) {
-      GOMAI_ASSIGN_OR_RETURN(file, MappedFile::Open(*path));
+      GOMAI_ASSIGN_OR_RETURN(file, MappedFile::OpenResolved(*path));
     }
     bytes.file = file;
     bytes.offset = reference.offset;

@@ -177,6 +177,12 @@ absl::StatusOr<std::filesystem::path> ResolveExternal(const std::filesystem::pat
   return path;
 }
 
+absl::StatusOr<std::shared_ptr<const MappedFile>> OpenExternal(const std::filesystem::path& folder,
+                                                               const std::string& location) {
+  GOMAI_ASSIGN_OR_RETURN(const fs::path path, ResolveExternal(folder, location));
+  return MappedFile::OpenResolved(path);
+}
+
 absl::StatusOr<std::vector<std::string>> ExternalLocations(const Model& model) {
   std::vector<std::string> locations;
   std::set<std::string> seen;

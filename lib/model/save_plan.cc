@@ -131,7 +131,7 @@ absl::StatusOr<std::vector<DataCopy>> PlanCopies(const std::vector<SaveItem>& it
         }
         continue;
       }
-      GOMAI_ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, MappedFile::Open(from));
+      GOMAI_ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, OpenExternal(item.model->folder(), location));
       copies.emplace(to, DataCopy{std::move(file), to});
     }
   }

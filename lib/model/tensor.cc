@@ -174,8 +174,7 @@ absl::StatusOr<TensorBytes> ReadTensor(const onnx::TensorProto& tensor, const Mo
     if (reference.length.value_or(size) != size) {
       return Misfit(tensor, *reference.length, size, "bytes");
     }
-    GOMAI_ASSIGN_OR_RETURN(const std::filesystem::path path, ResolveExternal(model.folder(), reference.location));
-    GOMAI_ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, MappedFile::Open(path));
+    GOMAI_ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, OpenExternal(model.folder(), reference.location));
     return FromFile(tensor, std::move(file), reference.offset, size);
   }
   const std::string& raw = tensor.raw_data();

@@ -46,6 +46,9 @@ absl::StatusOr<ExternalReference> ReadExternalReference(const onnx::TensorProto&
 // `location` inside `folder`, checked for containment: no absolute path, no "..", no symlink that leads out of the
 // folder. Errors: kInvalidArgument (escapes), kNotFound (absent).
 absl::StatusOr<std::filesystem::path> ResolveExternal(const std::filesystem::path& folder, const std::string& location);
+// The same, opened; a symlink that was put there in between is kInvalidArgument.
+absl::StatusOr<std::shared_ptr<const MappedFile>> OpenExternal(const std::filesystem::path& folder,
+                                                               const std::string& location);
 // The containment part alone, for data that isn't opened: absent files are no error.
 absl::Status CheckExternalLocation(const std::filesystem::path& folder, const std::string& location);
 

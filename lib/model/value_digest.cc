@@ -68,8 +68,7 @@ absl::StatusOr<std::string> ValueDigests::Digest(const onnx::TensorProto& tensor
   }
   std::shared_ptr<const MappedFile>& file = files_[reference.location];
   if (file == nullptr) {
-    GOMAI_ASSIGN_OR_RETURN(const std::filesystem::path path, ResolveExternal(model_.folder(), reference.location));
-    GOMAI_ASSIGN_OR_RETURN(file, MappedFile::Open(path));
+    GOMAI_ASSIGN_OR_RETURN(file, OpenExternal(model_.folder(), reference.location));
   }
   return DigestRange(tensor, *file, reference.offset, wanted);
 }

@@ -143,8 +143,7 @@ class Placer {
     }
     std::shared_ptr<const MappedFile>& file = opened_[reference.location];
     if (file == nullptr) {
-      GOMAI_ASSIGN_OR_RETURN(const std::filesystem::path path, ResolveExternal(model_.folder(), reference.location));
-      GOMAI_ASSIGN_OR_RETURN(file, MappedFile::Open(path));
+      GOMAI_ASSIGN_OR_RETURN(file, OpenExternal(model_.folder(), reference.location));
     }
     const FileRange range = {file, reference.offset, reference.length.value_or(TensorByteSize(tensor))};
     GOMAI_RETURN_IF_ERROR(Check(tensor, range));

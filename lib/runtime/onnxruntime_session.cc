@@ -11,6 +11,7 @@
 
 #include "lib/base/file.h"
 #include "lib/base/text.h"
+#include "lib/runtime/activity.h"
 #include "lib/runtime/onnxruntime_internal.h"
 #include "lib/runtime/runnable.h"
 
@@ -34,8 +35,12 @@ struct KeptValue {
 
 class OnnxRuntimeSession : public Session {
  public:
-  explicit OnnxRuntimeSession(std::shared_ptr<Compiled> compiled)
-      : compiled_(std::move(compiled)), library_(compiled_->library), memory_(library_.api->ReleaseMemoryInfo) {}
+  // `name`: of the model, for people.
+  OnnxRuntimeSession(std::shared_ptr<Compiled> compiled, std::string name)
+      : name_(std::move(name)),
+        compiled_(std::move(compiled)),
+        library_(compiled_->library),
+        memory_(library_.api->ReleaseMemoryInfo) {}
 
   const std::vector<ValueSpec>& inputs() const override { return inputs_; }
   const std::vector<ValueSpec>& outputs() const override { return outputs_; }
@@ -50,6 +55,7 @@ class OnnxRuntimeSession : public Session {
   absl::StatusOr<HostTensor> TakeStrings(const OrtValue* value, std::vector<int64_t> shape, size_t count,
                                          const std::string& doing) const;
 
+  const std::string name_;
   std::shared_ptr<Compiled> compiled_;
   Library& library_;
   Owned<OrtMemoryInfo> memory_;
@@ -228,8 +234,12 @@ absl::StatusOr<NamedTensors> OnnxRuntimeSession::Run(const NamedTensors& feeds,
     values.push_back(std::move(value));
   }
   std::vector<OrtValue*> raw(wanted.size(), nullptr);
-  OrtStatus* status = api.Run(compiled_->session.get(), nullptr, input_names.data(), input_values.data(),
-                              input_values.size(), output_names.data(), output_names.size(), raw.data());
+  OrtStatus* status = nullptr;
+  {
+    const RuntimeActivity activity("running " + name_);
+    status = api.Run(compiled_->session.get(), nullptr, input_names.data(), input_values.data(), input_values.size(),
+                     output_names.data(), output_names.size(), raw.data());
+  }
   std::vector<Owned<OrtValue>> results;
   for (OrtValue* result : raw) {
     results.emplace_back(api.ReleaseValue);
@@ -265,8 +275,8 @@ GraphOptimizationLevel Level(Optimization optimization) {
 absl::StatusOr<std::unique_ptr<Session>> OpenSession(Library& library, const std::filesystem::path& model,
                                                      const std::string* bytes, const SessionOptions& wanted) {
   const OrtApi& api = *library.api;
-  const std::string opening =
-      bytes != nullptr ? "opening a model in memory" : fmt::format("opening '{}'", model.string());
+  const std::string name = bytes != nullptr ? "a model in memory" : fmt::format("'{}'", model.string());
+  const std::string opening = "opening " + name;
   if (bytes == nullptr) {
     GOMAI_RETURN_IF_ERROR(CheckRunnable(model));
   }
@@ -292,12 +302,13 @@ absl::StatusOr<std::unique_ptr<Session>> OpenSession(Library& library, const std
   GOMAI_RETURN_IF_ERROR(AppendProvider(library, wanted, options.get()));
 
   auto compiled = std::make_shared<Compiled>(library);
+  const RuntimeActivity activity(opening);
   GOMAI_RETURN_IF_ERROR(library.Check(
       bytes != nullptr ? api.CreateSessionFromArray(library.env, bytes->data(), bytes->size(), options.get(),
                                                     compiled->session.out())
                        : api.CreateSession(library.env, model.c_str(), options.get(), compiled->session.out()),
       opening));
-  auto session = std::make_unique<OnnxRuntimeSession>(std::move(compiled));
+  auto session = std::make_unique<OnnxRuntimeSession>(std::move(compiled), name);
   GOMAI_RETURN_IF_ERROR(session->ReadSpecs(model, bytes));
   return session;
 }

@@ -6,6 +6,7 @@
 
 #include "lib/model/tensor.h"
 #include "lib/shape/contexts.h"
+#include "lib/shape/guard.h"
 #include "lib/shape/infer.h"
 #include "lib/shape/inference.h"
 #include "lib/shape/rules.h"
@@ -196,7 +197,11 @@ void Graph::InferNode(const onnx::NodeProto& node) {
     } else if (IsDefaultDomain(node.domain()) && node.op_type() == "Loop") {
       note(InferLoop(node, context.outputs()));
     } else if (schema != nullptr && schema->has_type_and_shape_inference_function()) {
-      schema->GetTypeAndShapeInferenceFunction()(context);
+      if (const std::string unfit = UnfitForInference(node, context); unfit.empty()) {
+        schema->GetTypeAndShapeInferenceFunction()(context);
+      } else {
+        run_.Problem(node, unfit);
+      }
     } else if (schema != nullptr && schema->HasFunction()) {
       InferCall(node, *schema->GetFunction(), context.outputs());
     }
@@ -285,6 +290,9 @@ void Graph::NoteConstant(const onnx::NodeProto& node) {
 void Graph::Propagate(const onnx::NodeProto& node, const onnx::OpSchema& schema) {
   try {
     ValueContext context(*this, node);
+    if (!FitForPropagation(node, context)) {
+      return;
+    }
     schema.GetDataPropagationFunction()(context);
   } catch (const std::exception&) {
     // Values that can't be propagated are only unknown; if the shapes are wrong too, inference has said so.

@@ -365,6 +365,7 @@ void AddOperators(List* list) {
   add("resize_huge", "{ s = Constant<value = float[4] {1e38, -1, 1e38, 1e38}>() y = Resize(x, , s) }");
   add("resize_sizes", "{ s = Constant<value = int64[4] {0, -1, 9223372036854775807, 1}>() y = Resize(x, , , s) }");
   add("topk_huge", "{ s = Constant<value = int64[1] {9223372036854775807}>() y, z = TopK<axis = 9>(x, s) }");
+  add("einsum", "{ y = Einsum<equation = \"......,ij->......->k\">(x) }");
   add("cast_unknown", "{ y = Cast<to = 987654>(x) }");
   add("roi_align_0",
       "{ r = Constant<value = float[1,4] {0,0,1,1}>() y = RoiAlign<output_height = -1, output_width = "

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -14,6 +13,7 @@
 #include "lib/base/text.h"
 #include "tools/common/completion.h"
 #include "tools/common/help.h"
+#include "tools/common/signals.h"
 
 namespace gomai {
 namespace {
@@ -98,24 +98,6 @@ void Leave([[maybe_unused]] int code) {
 #endif
 }
 
-// An interrupted program leaves no temporary file; a file beyond the size limit is an error like a full disk, not a
-// signal.
-void HandleSignals() {
-  struct sigaction action {};
-  action.sa_handler = [](int signal) {
-    RemoveTemporaries();
-    std::signal(signal, SIG_DFL);
-    ::raise(signal);  // ends the process once the handler returns, as its caller expects
-  };
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction before {};
-    if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) {  // nohup stays nohup
-      ::sigaction(signal, &action, nullptr);
-    }
-  }
-  std::signal(SIGXFSZ, SIG_IGN);
-}
-
 const char* SeverityName(Severity severity) {
   switch (severity) {
     case Severity::kNote:
@@ -149,7 +131,7 @@ Tool::Tool(std::string name, std::string summary, std::string examples)
 }
 
 int Tool::Main(int argc, char** argv, const std::function<absl::StatusOr<int>()>& run) {
-  HandleSignals();
+  HandleSignals(name_.c_str());
   try {
     // --completion needs no model, so it is looked for before required arguments are.
     for (int i = 1; i + 1 < argc; ++i) {
