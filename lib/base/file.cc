@@ -1,5 +1,6 @@
 // Files; see file.h. Output names are derived from the target ("x.onnx" -> ".x.onnx.gomai-part"), not random: the same
-// command leaves the same names, and a leftover of a killed run is overwritten by the next one.
+// command leaves the same names, and a leftover of a killed run is overwritten by the next one. Large holes of a sparse
+// source stay holes: weights that aren't there take no room and no time.
 #include "lib/base/file.h"
 
 #include <fcntl.h>
@@ -22,6 +23,7 @@ namespace {
 constexpr uint64_t kPage = 4096;
 // Without O_NONBLOCK a pipe of that name would be waited for.
 constexpr int kReading = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+constexpr uint64_t kHole = uint64_t{1} << 20;  // smaller ones aren't worth looking for
 
 absl::Status SystemError(std::string_view what, const std::filesystem::path& path, int error) {
   const std::string message = fmt::format("{} '{}': {}", what, path.string(), std::strerror(error));
@@ -51,6 +53,32 @@ absl::Status WriteAll(int descriptor, const char* data, size_t size, const std::
     size -= static_cast<size_t>(n);
   }
   return absl::OkStatus();
+}
+
+struct Hole {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+};
+
+// The first hole of at least kHole bytes in [offset, end) of a sparse file; {end, end} if there is none, or if the file
+// system can't tell.
+Hole NextHole(int descriptor, uint64_t offset, uint64_t end) {
+  while (offset < end) {
+    const off_t hole = ::lseek(descriptor, static_cast<off_t>(offset), SEEK_HOLE);
+    if (hole < 0 || static_cast<uint64_t>(hole) >= end) {
+      break;
+    }
+    const off_t data = ::lseek(descriptor, hole, SEEK_DATA);
+    if (data < 0 && (errno != ENXIO || static_cast<uint64_t>(::lseek(descriptor, 0, SEEK_END)) < end)) {
+      break;  // what lies beyond the end of a file that was cut short meanwhile is no hole; reading will tell
+    }
+    const uint64_t begin = static_cast<uint64_t>(hole);
+    offset = data < 0 ? end : std::min(static_cast<uint64_t>(data), end);
+    if (offset - begin >= kHole) {
+      return {begin, offset};
+    }
+  }
+  return {end, end};
 }
 
 // Beside "x.onnx" ".x.onnx.gomai-part"; a name near the limit of 255 bytes is cut, with a checksum to keep it apart.
@@ -279,33 +307,45 @@ absl::Status OutputFile::Write(std::string_view bytes) {
 
 absl::Status OutputFile::CopyFrom(const MappedFile& source, uint64_t offset, uint64_t length) {
   GOMAI_CHECK(offset <= source.bytes().size() && length <= source.bytes().size() - offset);
+  const uint64_t end = offset + length;
   off_t from = static_cast<off_t>(offset);
-  // Two file systems, a pipe or an old kernel: whatever the reason that the kernel can't copy, reading and writing
-  // either works or knows a better one. Across page boundaries the kernel copies page by page, which takes half as long
-  // again as a buffer whose writes end at page boundaries.
-  const bool whole_pages = offset % kPage == 0 && written_ % kPage == 0;
-  while (whole_pages && length > 0) {
-    const ssize_t n = ::copy_file_range(source.descriptor(), &from, descriptor_, nullptr, length, 0);
-    if (n < 0 && errno == EINTR) {
-      continue;
+  const auto at = [&from] { return static_cast<uint64_t>(from); };
+  while (at() < end) {
+    const bool look = end - at() >= kHole && !temporary_.empty();
+    const Hole hole = look ? NextHole(source.descriptor(), at(), end) : Hole{end, end};
+    // Two file systems, a pipe or an old kernel: whatever the reason that the kernel can't copy, reading and writing
+    // either works or knows a better one. Across page boundaries the kernel copies page by page, which takes half as
+    // long again as a buffer whose writes end at page boundaries.
+    const bool whole_pages = at() % kPage == 0 && written_ % kPage == 0;
+    while (whole_pages && at() < hole.begin) {
+      const ssize_t n = ::copy_file_range(source.descriptor(), &from, descriptor_, nullptr, hole.begin - at(), 0);
+      if (n < 0 && errno == EINTR) {
+        continue;
+      }
+      if (n <= 0) {
+        break;
+      }
+      written_ += static_cast<uint64_t>(n);
     }
-    if (n <= 0) {
-      break;
+    constexpr uint64_t kBuffer = uint64_t{512} << 10;  // stays in the processor's cache between the two calls
+    if (at() < hole.begin && buffer_.empty()) {
+      buffer_.resize(kBuffer);
     }
-    length -= static_cast<uint64_t>(n);
-    written_ += static_cast<uint64_t>(n);
-  }
-  constexpr uint64_t kBuffer = uint64_t{512} << 10;  // stays in the processor's cache between the two calls
-  if (length > 0 && buffer_.empty()) {
-    buffer_.resize(kBuffer);
-  }
-  while (length > 0) {
-    const uint64_t to_boundary = kBuffer - written_ % kPage;
-    const std::span<uint8_t> part(buffer_.data(), std::min(to_boundary, length));
-    GOMAI_RETURN_IF_ERROR(source.Read(static_cast<uint64_t>(from), part));
-    GOMAI_RETURN_IF_ERROR(Write({reinterpret_cast<const char*>(part.data()), part.size()}));
-    from += static_cast<off_t>(part.size());
-    length -= part.size();
+    while (at() < hole.begin) {
+      const uint64_t to_boundary = kBuffer - written_ % kPage;
+      const std::span<uint8_t> part(buffer_.data(), std::min(to_boundary, hole.begin - at()));
+      GOMAI_RETURN_IF_ERROR(source.Read(at(), part));
+      GOMAI_RETURN_IF_ERROR(Write({reinterpret_cast<const char*>(part.data()), part.size()}));
+      from += static_cast<off_t>(part.size());
+    }
+    if (hole.begin < hole.end) {
+      const off_t behind = static_cast<off_t>(written_ + (hole.end - hole.begin));
+      if (::ftruncate(descriptor_, behind) != 0 || ::lseek(descriptor_, behind, SEEK_SET) < 0) {
+        return SystemError("can't write", target_, errno);
+      }
+      written_ = static_cast<uint64_t>(behind);
+      from = static_cast<off_t>(hole.end);
+    }
   }
   return absl::OkStatus();
 }

@@ -10,7 +10,8 @@
 //   inline     everything inline; kResourceExhausted past 2 GiB, naming --weights=external
 //   external   payloads >= 1 KiB go to OUT.onnx.data, 64-byte aligned. A data file of that name that an input or the
 //              model at the target uses is never replaced: if it holds just the bytes wanted it is taken as it is, else
-//              the next free name (OUT.onnx.1.data) is, and the old file, if this save made it unused, removed last
+//              the next name (OUT.onnx.1.data) is that is free or holds these bytes (left by a run that was killed),
+//              and the old file, if this save made it unused, removed last
 //   shared     like external, but one data file for all outputs of the command: `shared_data_name` in their folder
 //   reference  outputs refer to the input's own bytes; needs outputs in the input's folder, else kInvalidArgument
 //              naming -o and shared

@@ -182,14 +182,17 @@ absl::StatusOr<DataNames::Choice> DataNames::Choose(const fs::path& folder, cons
     bool write = true;
     if (const std::optional<FileId> id = Identify(path)) {
       const bool in_use = inputs_.InUse(*id) || old_.contains(*id);
-      if (in_use) {
-        GOMAI_ASSIGN_OR_RETURN(const bool same, layout.SameAs(path));
-        if (!same) {
+      // Only a file that nothing uses, of the name itself, is replaced. One of a later name may be what a killed run
+      // left.
+      if (in_use || n > 0) {
+        const absl::StatusOr<bool> same = layout.SameAs(path);
+        if (in_use && !same.ok()) {
+          return same.status();
+        }
+        if (!same.ok() || !*same) {
           continue;
         }
         write = false;
-      } else if (n > 0) {
-        continue;  // only a file that nothing uses, of the name itself, is replaced
       }
     }
     taken_.insert(path.lexically_normal());

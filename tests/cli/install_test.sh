@@ -36,7 +36,13 @@ if [ "$shared" = ON ]; then
   version=$(sed -nE 's/^set\(PACKAGE_VERSION "([0-9.]+)"\)/\1/p' "$library/cmake/gomai/gomaiConfigVersion.cmake")
   check 'the file is named by its version' test -f "$library/libgomai.so.$version"
   expect 0 "[libgomai.so.${version%.*}]" readelf -d "$library/libgomai.so"
-  expect 0 "$library/libgomai.so.${version%.*}" ldd "$prefix/bin/gomai-opt"
+  expect 0 "libgomai.so.${version%.*} => " ldd "$prefix/bin/gomai-opt"
+  found=$(sed -nE 's/^\s*libgomai\.so\S* => (\S+) .*/\1/p' <<<"$output")
+  check 'programs find the library beside them' test "$(realpath "$found")" = "$(realpath "$library/libgomai.so")"
+  for file in "$prefix/bin/gomai-opt" "$library/libgomai.so"; do
+    readelf -d "$file" >"$tmp/dynamic"
+    expect 1 '' grep -E 'R(UN)?PATH.*\[([^$]|.*:[^$])' "$tmp/dynamic"  # where it was built means nothing elsewhere
+  done
 else
   check 'there is one static library' test -f "$library/libgomai.a"
 fi

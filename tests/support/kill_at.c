@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -62,6 +63,9 @@ BEFORE(int, remove, (const char* path), (path))
 BEFORE(int, ftruncate, (int fd, off_t size), (fd, size))
 BEFORE(int, close, (int fd), (fd))
 BEFORE(int, fchmod, (int fd, mode_t mode), (fd, mode))
+BEFORE(int, fsync, (int fd), (fd))
+BEFORE(int, fdatasync, (int fd), (fd))
+BEFORE(int, mkdir, (const char* path, mode_t mode), (path, mode))
 
 int open(const char* path, int flags, ...) {
   va_list rest;

@@ -4,6 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
+#include <fstream>
 
 #include "lib/base/digest.h"
 #include "lib/base/file.h"
@@ -161,6 +162,52 @@ TEST_CASE("output files appear at Commit or not at all") {
   CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 2);
   CHECK(absl::IsNotFound(OutputFile::Create(folder / "absent" / "x").status()));
   CHECK(absl::IsInvalidArgument(OutputFile::Create(folder.path()).status()));
+}
+
+TEST_CASE("copies keep large holes, and every byte") {
+  const testing::TemporaryFolder folder;
+  constexpr uint64_t kMiB = uint64_t{1} << 20;
+  std::string bytes(24 * kMiB + 777, '\0');
+  // Data with holes before, between and behind; the last but one too small to count.
+  for (const uint64_t at : {3 * kMiB + 5, 9 * kMiB, 9 * kMiB + 300000, 12 * kMiB + 4095}) {
+    bytes[at] = 'x';
+  }
+  {
+    std::ofstream sparse(folder / "sparse", std::ios::binary);
+    for (size_t at = bytes.find('x'); at != std::string::npos; at = bytes.find('x', at + 1)) {
+      sparse.seekp(static_cast<std::streamoff>(at));
+      sparse.put('x');
+    }
+  }
+  std::filesystem::resize_file(folder / "sparse", bytes.size());
+  const auto in = MappedFile::Open(folder / "sparse");
+  REQUIRE(in.ok());
+  for (const auto& [from, to] : std::vector<std::pair<uint64_t, uint64_t>>{{0, bytes.size()},
+                                                                           {0, 2 * kMiB},
+                                                                           {1, 20 * kMiB + 3},
+                                                                           {9 * kMiB, 12 * kMiB},
+                                                                           {13 * kMiB + 1, bytes.size()}}) {
+    for (const std::string_view before : {"", "odd"}) {
+      auto file = OutputFile::Create(folder / "out");
+      REQUIRE(file.ok());
+      REQUIRE(file->Write(before).ok());
+      REQUIRE(file->CopyFrom(**in, from, to - from).ok());
+      REQUIRE(file->Write("end").ok());
+      CHECK(file->size() == before.size() + (to - from) + 3);
+      REQUIRE(file->Commit().ok());
+      const bool same =
+          ReadFile(folder / "out") == std::string(before) + bytes.substr(from, to - from) + "end";  // not shown: large
+      CHECK(same);
+      struct stat sparse {};
+      struct stat out {};
+      REQUIRE(::stat((folder / "sparse").c_str(), &sparse) == 0);
+      REQUIRE(::stat((folder / "out").c_str(), &out) == 0);
+      // A file system without holes shows in the source.
+      if (static_cast<uint64_t>(sparse.st_blocks) * 512 < 2 * kMiB) {
+        CHECK(static_cast<uint64_t>(out.st_blocks) * 512 < 2 * kMiB);
+      }
+    }
+  }
 }
 
 TEST_CASE("a leftover of a killed run, or a planted link of its name, is no obstacle") {
