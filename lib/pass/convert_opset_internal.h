@@ -1,0 +1,47 @@
+#pragma once
+
+// What the files of convert_opset share. Internal to lib/pass.
+
+#include <onnx/onnx_pb.h>
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/graph/index.h"
+#include "lib/model/model.h"
+
+namespace gomai::opset {
+
+// "@12": a node's name in the stand-in, from its id.
+std::string Tag(NodeId node);
+// kNone for any other name.
+NodeId FromTag(const std::string& name);
+
+// Does a tensor of the stand-in stand for one whose values the converter can't have seen?
+bool IsStandIn(const onnx::TensorProto& tensor);
+
+// The copy that ONNX is given: tagged nodes, known types, no weights, no sparse tensors.
+absl::StatusOr<onnx::ModelProto> StandIn(const Model& model, const Index& index,
+                                         const std::vector<onnx::TypeProto>& types);
+
+// ONNX's converter; kFailedPrecondition with what it says.
+absl::StatusOr<onnx::ModelProto> RunConverter(const onnx::ModelProto& model, int64_t opset);
+
+// The model with what differs between `same` (the stand-in at the opset `from`) and `converted` (at `to`).
+absl::StatusOr<onnx::ModelProto> Rebuild(const Model& model, const Index& index, const onnx::ModelProto& same,
+                                         const onnx::ModelProto& converted, int64_t from, int64_t to);
+
+// Adapters that are known to compute something else, for the nodes there are.
+absl::Status CheckAdapters(const Index& index, const std::vector<onnx::TypeProto>& types, int64_t from, int64_t to);
+
+// Gives `resize`, which an adapter made of the model's Upsample or Resize, the attributes with which it computes what
+// that did before opset 11; kFailedPrecondition where nothing does.
+absl::Status RepairResize(const Model& model, const Index& index, NodeId node, onnx::NodeProto* resize);
+
+// Do the schemas of the opset `to` allow every node of the main graph and its bodies? Names the first that they don't.
+absl::Status CheckSchemas(const Index& index, const std::vector<onnx::TypeProto>& types, int64_t from, int64_t to);
+
+}  // namespace gomai::opset
