@@ -103,6 +103,12 @@ class Rebuilder {
     result = *index_.scope(scope).graph;
     result.clear_node();
     names_.clear();
+    read_by_new_.clear();
+    for (const onnx::NodeProto& node : converted->node()) {
+      if (FromTag(node.name()) == kNone) {
+        read_by_new_.insert(node.input().begin(), node.input().end());
+      }
+    }
     GOMAI_RETURN_IF_ERROR(CheckInterface(scope, *same, *converted));
     NameNewValues(scope, *converted);
     GOMAI_RETURN_IF_ERROR(TakeInitializers(scope, *same, *converted, &result));
@@ -334,11 +340,12 @@ class Rebuilder {
     return absl::OkStatus();
   }
 
-  // An operand that became an attribute must be a constant: one that a caller may override isn't, nor is one whose
-  // values the converter wasn't given.
+  // An operand that became an attribute, and isn't just read by a new node in front, must be a constant: one that a
+  // caller may override isn't, nor is one whose values the converter wasn't given.
   absl::Status CheckDroppedInputs(NodeId id, const onnx::NodeProto& before, const onnx::NodeProto& after) const {
     for (const std::string& input : before.input()) {
-      if (input.empty() || std::count(after.input().begin(), after.input().end(), input) > 0) {
+      if (input.empty() || std::count(after.input().begin(), after.input().end(), input) > 0 ||
+          read_by_new_.contains(input)) {
         continue;
       }
       const ValueId value = index_.Resolve(index_.node(id).scope, input);
@@ -456,6 +463,7 @@ class Rebuilder {
   std::unordered_set<std::string> node_names_;
   std::unordered_set<NodeId> replaced_;           // by nodes of the converter's own
   std::unordered_set<std::string> maybe_unread_;  // outputs of constants that the converter dropped
+  std::unordered_set<std::string> read_by_new_;   // by the converter's own nodes in the graph at work
   Names names_;                                   // new values of the graph at work: the converter's names -> ours
 };
 
