@@ -95,7 +95,7 @@ void DeclareTypes(const Index& index, ScopeId scope, const std::vector<onnx::Typ
     if ((captured || (value.origin == Index::Origin::kNode && !value.is_graph_output)) &&
         types[static_cast<size_t>(id)].value_case() != onnx::TypeProto::VALUE_NOT_SET) {
       onnx::ValueInfoProto& info = *graph->add_value_info();
-      info.set_name(std::string(value.name));
+      info.set_name((captured ? std::string(1, kCapturedPrefix) : "") + std::string(value.name));
       *info.mutable_type() = types[static_cast<size_t>(id)];
     }
   }
@@ -150,6 +150,12 @@ absl::StatusOr<onnx::ModelProto> StandIn(const Model& model, const Index& index,
     for (const NodeId node : scope.nodes) {
       onnx::NodeProto& copy = *graph.mutable_node(index.node(node).position);
       copy.set_name(Tag(node));
+      const std::vector<ValueId>& inputs = index.node(node).inputs;
+      for (size_t i = 0; i < inputs.size(); ++i) {
+        if (inputs[i] != kNone && index.value(inputs[i]).scope != id) {
+          copy.mutable_input(static_cast<int>(i))->insert(0, 1, kCapturedPrefix);
+        }
+      }
       GOMAI_RETURN_IF_ERROR(ReplaceInNode(model, &copy));
     }
     DeclareTypes(index, id, types, &graph);
@@ -161,11 +167,13 @@ absl::StatusOr<onnx::ModelProto> RunConverter(const onnx::ModelProto& model, int
   try {
     return onnx::version_conversion::ConvertVersion(model, static_cast<int>(opset));
   } catch (const std::exception& error) {
-    // "FILE:LINE: FUNCTION: Assertion `…` failed: what we want"
+    // "FILE:LINE: FUNCTION: Assertion `…` failed: what we want", or without what we want
     std::string_view text = error.what();
     constexpr std::string_view kFailed = "` failed: ";
     if (const size_t failed = text.find(kFailed); failed != std::string_view::npos) {
       text.remove_prefix(failed + kFailed.size());
+    } else if (const size_t assertion = text.find("Assertion `"); assertion != std::string_view::npos) {
+      text.remove_prefix(assertion);
     }
     return FailedPrecondition("{}", text.substr(0, text.find('\n')));
   } catch (...) {
@@ -196,6 +204,12 @@ absl::Status CheckReach(const onnx::ModelProto& model, const Index& index) {
   }
   if (model.training_info_size() > 0) {
     return FailedPrecondition("the model has training information{}", hint);
+  }
+  for (const Index::Value& value : index.values()) {
+    if (value.name.starts_with(opset::kCapturedPrefix)) {
+      return FailedPrecondition("the name of the value '{}' begins with a control character; rename it first",
+                                value.name);
+    }
   }
   for (NodeId id = 0; id < static_cast<NodeId>(index.nodes().size()); ++id) {
     const Index::Node& node = index.node(id);

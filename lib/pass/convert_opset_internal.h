@@ -20,6 +20,10 @@ std::string Tag(NodeId node);
 // kNone for any other name.
 NodeId FromTag(const std::string& name);
 
+// What a body reads from outside has another name in the stand-in, since adapters fail on values that bodies read:
+// without it, ONNX takes body and surroundings for unconnected. No value of a model may have such a name.
+inline constexpr char kCapturedPrefix = '\x01';
+
 // Does a tensor of the stand-in stand for one whose values the converter can't have seen?
 bool IsStandIn(const onnx::TensorProto& tensor);
 

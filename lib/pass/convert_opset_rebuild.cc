@@ -5,6 +5,7 @@
 // explanation: a constant that an adapter made an attribute of, or a node that a new one stands for, with the same
 // outputs; anything else would be a loss.
 #include <algorithm>
+#include <tuple>
 #include <unordered_set>
 
 #include "lib/model/domain.h"
@@ -104,9 +105,17 @@ class Rebuilder {
     result.clear_node();
     names_.clear();
     read_by_new_.clear();
+    moved_.clear();
     for (const onnx::NodeProto& node : converted->node()) {
-      if (FromTag(node.name()) == kNone) {
+      const NodeId id = FromTag(node.name());
+      if (id == kNone) {
         read_by_new_.insert(node.input().begin(), node.input().end());
+        continue;
+      }
+      for (const std::string& output : node.output()) {
+        if (!Makes(same_.nodes[static_cast<size_t>(id)], output)) {
+          moved_.emplace(output, id);
+        }
       }
     }
     GOMAI_RETURN_IF_ERROR(CheckInterface(scope, *same, *converted));
@@ -115,16 +124,23 @@ class Rebuilder {
     return TakeNodes(scope, *converted, &result);
   }
 
+  static bool Makes(const onnx::NodeProto* node, const std::string& output) {
+    return node != nullptr && std::count(node->output().begin(), node->output().end(), output) > 0;
+  }
+
   // The main graph's inputs and outputs, and a body's, are whoever feeds and reads them counts on.
   absl::Status CheckInterface(ScopeId scope, const onnx::GraphProto& same, const onnx::GraphProto& converted) const {
-    const auto alike = [](const auto& a, const auto& b) {
-      return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                        [](const auto& x, const auto& y) { return x.name() == y.name(); });
-    };
     const onnx::GraphProto& graph = *index_.scope(scope).graph;
-    if (!alike(same.output(), graph.output()) || !alike(converted.output(), graph.output()) ||
-        !alike(same.input(), graph.input()) || !alike(converted.input(), graph.input())) {
-      return FailedPrecondition("ONNX's converter changes the inputs or outputs of {}", index_.ScopeName(scope));
+    for (const onnx::GraphProto* other : {&same, &converted}) {
+      for (const auto& [own, theirs, what] : {std::tuple{&graph.input(), &other->input(), "input"},
+                                              std::tuple{&graph.output(), &other->output(), "output"}}) {
+        for (int i = 0; i < std::max(own->size(), theirs->size()); ++i) {
+          if (i >= own->size() || i >= theirs->size() || own->Get(i).name() != theirs->Get(i).name()) {
+            return FailedPrecondition("ONNX's converter changes the {}s of {}, from '{}' on", what,
+                                      index_.ScopeName(scope), (i < own->size() ? own : theirs)->Get(i).name());
+          }
+        }
+      }
     }
     return absl::OkStatus();
   }
@@ -144,15 +160,14 @@ class Rebuilder {
       const NodeId id = FromTag(node.name());
       const onnx::NodeProto* before = id == kNone ? nullptr : same_.nodes[static_cast<size_t>(id)];
       for (const std::string& output : node.output()) {
-        const bool known =
-            before != nullptr && std::count(before->output().begin(), before->output().end(), output) > 0;
-        if (output.empty() || known || StandsForGone(scope, node, output)) {
+        if (output.empty() || Makes(before, output) || StandsForGone(scope, node, output)) {
           continue;
         }
-        const std::string owner = OwnerOutput(converted, i);
+        const onnx::NodeProto* owner = Owner(scope, converted, i);
+        const std::string stem = owner == nullptr || owner->output().empty() ? "" : owner->output(0) + "_";
         std::string op = node.op_type();
         std::transform(op.begin(), op.end(), op.begin(), [](unsigned char c) { return static_cast<char>(tolower(c)); });
-        names_[output] = Fresh(owner.empty() ? op : owner + "_" + op);
+        names_[output] = Fresh(stem + op);
       }
     }
   }
@@ -164,22 +179,46 @@ class Rebuilder {
       return false;
     }
     const onnx::NodeProto* producer = converted_.nodes[static_cast<size_t>(index_.value(value).producer)];
-    return &node != producer &&
-           (producer == nullptr || std::count(producer->output().begin(), producer->output().end(), output) == 0);
+    return &node != producer && !Makes(producer, output);
   }
 
-  // The first output of the model's node that a new one was made for: the next tagged one.
-  std::string OwnerOutput(const onnx::GraphProto& converted, int position) const {
-    for (int i = position; i < converted.node_size(); ++i) {
-      const NodeId id = FromTag(converted.node(i).name());
-      if (id != kNone && index_.node(id).proto->output_size() > 0) {
-        return index_.node(id).proto->output(0);
+  // The model's node that a new one was made for: one that makes another value than before for the new one to read, or
+  // else the next one that is the model's, or stands for one of the model's.
+  const onnx::NodeProto* Owner(ScopeId scope, const onnx::GraphProto& converted, int position) const {
+    for (const std::string& input : converted.node(position).input()) {
+      if (const auto owner = moved_.find(input); owner != moved_.end()) {
+        return index_.node(owner->second).proto;
       }
     }
-    return "";
+    for (int i = position; i < converted.node_size(); ++i) {
+      const NodeId tagged = FromTag(converted.node(i).name());
+      const NodeId id = tagged == kNone ? Gone(scope, converted.node(i)) : tagged;
+      if (id != kNone) {
+        return index_.node(id).proto;
+      }
+    }
+    return nullptr;
   }
 
+  // The node that isn't there any more whose outputs this new one makes; kNone if there is none.
+  NodeId Gone(ScopeId scope, const onnx::NodeProto& node) const {
+    for (const std::string& output : node.output()) {
+      const ValueId value = index_.FindValue(scope, output);
+      const NodeId producer = value == kNone ? kNone : index_.value(value).producer;
+      if (producer != kNone && converted_.nodes[static_cast<size_t>(producer)] == nullptr &&
+          std::equal(node.output().begin(), node.output().end(), index_.node(producer).proto->output().begin(),
+                     index_.node(producer).proto->output().end())) {
+        return producer;
+      }
+    }
+    return kNone;
+  }
+
+  // A value of the result, as the model calls it.
   std::string Now(const std::string& name) const {
+    if (!name.empty() && name[0] == kCapturedPrefix) {
+      return name.substr(1);
+    }
     const auto found = names_.find(name);
     return found == names_.end() ? name : found->second;
   }
@@ -254,16 +293,7 @@ class Rebuilder {
   absl::Status AddNew(ScopeId scope, const onnx::GraphProto& converted, int position, onnx::GraphProto* result) {
     const onnx::NodeProto& node = converted.node(position);
     onnx::NodeProto& added = *result->add_node();
-    NodeId gone = kNone;
-    for (const std::string& output : node.output()) {
-      const ValueId value = names_.contains(output) ? kNone : index_.FindValue(scope, output);
-      const NodeId producer = value == kNone ? kNone : index_.value(value).producer;
-      if (producer != kNone && converted_.nodes[static_cast<size_t>(producer)] == nullptr &&
-          std::equal(node.output().begin(), node.output().end(), index_.node(producer).proto->output().begin(),
-                     index_.node(producer).proto->output().end())) {
-        gone = producer;
-      }
-    }
+    const NodeId gone = Gone(scope, node);
     if (gone != kNone) {
       replaced_.insert(gone);
       added = *index_.node(gone).proto;
@@ -278,23 +308,17 @@ class Rebuilder {
     } else {
       added = node;
       added.clear_name();
-      const std::string owner = OwnerName(converted, position);
-      if (!owner.empty()) {
-        added.set_name(FreshNodeName(owner + "/" + node.op_type()));
+      if (const onnx::NodeProto* owner = Owner(scope, converted, position)) {
+        if (!owner->name().empty()) {
+          added.set_name(FreshNodeName(owner->name() + "/" + node.op_type()));
+        }
+        if (owner->has_domain() && IsDefaultDomain(owner->domain())) {
+          added.set_domain(owner->domain());
+        }
       }
     }
     SetEnds(node, &added);
     return absl::OkStatus();
-  }
-
-  std::string OwnerName(const onnx::GraphProto& converted, int position) const {
-    for (int i = position; i < converted.node_size(); ++i) {
-      const NodeId id = FromTag(converted.node(i).name());
-      if (id != kNone) {
-        return index_.node(id).proto->name();
-      }
-    }
-    return "";
   }
 
   std::string FreshNodeName(const std::string& stem) {
@@ -348,11 +372,12 @@ class Rebuilder {
           read_by_new_.contains(input)) {
         continue;
       }
-      const ValueId value = index_.Resolve(index_.node(id).scope, input);
+      const std::string name = input[0] == kCapturedPrefix ? input.substr(1) : input;
+      const ValueId value = index_.Resolve(index_.node(id).scope, name);
       if (value == kNone || !index_.IsConstant(value)) {
         return FailedPrecondition(
             "node {} reads '{}', which the opset asked for can only have as an attribute, and it isn't constant",
-            index_.Describe(id), input);
+            index_.Describe(id), name);
       }
       const NodeId producer = index_.value(value).producer;
       const bool hidden =
@@ -361,7 +386,7 @@ class Rebuilder {
                                           same_.nodes[static_cast<size_t>(producer)]->attribute().end(), HoldsStandIn);
       if (hidden) {
         return FailedPrecondition("node {} reads '{}', whose values are needed for the opset asked for and aren't here",
-                                  index_.Describe(id), input);
+                                  index_.Describe(id), name);
       }
     }
     return absl::OkStatus();
@@ -461,10 +486,11 @@ class Rebuilder {
   std::vector<onnx::GraphProto> results_;  // by ScopeId
   std::unordered_set<std::string> taken_;  // names of values, of all scopes
   std::unordered_set<std::string> node_names_;
-  std::unordered_set<NodeId> replaced_;           // by nodes of the converter's own
-  std::unordered_set<std::string> maybe_unread_;  // outputs of constants that the converter dropped
-  std::unordered_set<std::string> read_by_new_;   // by the converter's own nodes in the graph at work
-  Names names_;                                   // new values of the graph at work: the converter's names -> ours
+  std::unordered_set<NodeId> replaced_;            // by nodes of the converter's own
+  std::unordered_set<std::string> maybe_unread_;   // outputs of constants that the converter dropped
+  std::unordered_map<std::string, NodeId> moved_;  // outputs that nodes of the graph at work didn't have before
+  std::unordered_set<std::string> read_by_new_;    // by the converter's own nodes in the graph at work
+  Names names_;                                    // new values of the graph at work: the converter's names -> ours
 };
 
 }  // namespace
