@@ -7,6 +7,7 @@
 #include "lib/model/tensor.h"
 #include "tests/support/parse.h"
 #include "tests/support/paths.h"
+#include "tests/support/wire_check.h"
 
 namespace gomai {
 namespace {
@@ -16,7 +17,7 @@ using testing::TemporaryFolder;
 
 constexpr char kModel[] = R"(<ir_version: 7, opset_import: ["" : 12, "mine" : 3]>
 main (float[1,3] x) => (float[3] y)
-<float[3] w = {1, 2, 3}, float[3] q>
+<float[3] w = {1, 2, 3}, float[1,3] q>
 {
   [add] sum = Add(x, w)
   [own] q = mine.Own<kind = "a">(sum)
