@@ -3,8 +3,8 @@
 // Merge: the parts of a split put together again, and models joined.
 //
 // MergeParts is the inverse of a split: nodes, values, names, opsets, metadata and their order are the model's again
-// (what no output needed is in no part, so it stays away; of an input that nothing reads, name and type remain).
-// Initializers that are inputs too come behind the other inputs. A constant that several parts carry is there once. A
+// (what no output needed is in no part, so it stays away; what the model says of an input that nothing reads is in the
+// manifest). A constant that several parts carry is there once. A
 // part that was changed since has to be named as its own replacement; a name that its new insides share with another
 // part gets the prefix "PART/".
 //

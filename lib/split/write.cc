@@ -2,6 +2,7 @@
 // split in the same folder that the new one doesn't write. Nothing else there is touched.
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "lib/base/parallel.h"
 #include "lib/model/dtype.h"
@@ -203,6 +204,7 @@ class Writer {
       manifest.aliases = split_.aliases;
     }
     FillOrders(parts, manifest);
+    FillUnread(manifest);
     return absl::OkStatus();
   }
 
@@ -227,6 +229,40 @@ class Writer {
     }
     for (const onnx::TensorProto& tensor : model_.proto().graph().initializer()) {
       append(initializers, tensor.name(), &manifest.initializer_order);
+    }
+  }
+
+  // What no part can carry: where overridable initializers stand among the inputs, and all that the model says of an
+  // input that nothing reads.
+  void FillUnread(Manifest& manifest) const {
+    const onnx::GraphProto& graph = model_.proto().graph();
+    if (static_cast<size_t>(graph.input_size()) != manifest.inputs.size()) {
+      for (const onnx::ValueInfoProto& input : graph.input()) {
+        manifest.input_order.push_back(input.name());
+      }
+    }
+    std::unordered_set<ValueId> read;
+    for (const SplitPart& part : split_.parts) {
+      read.insert(part.inputs.begin(), part.inputs.end());
+    }
+    std::unordered_set<std::string_view> unread;
+    for (const ManifestTensor& tensor : manifest.inputs) {
+      const ValueId value = index_.FindValue(index_.main_scope(), tensor.name);
+      if (read.contains(value)) {
+        continue;
+      }
+      unread.insert(tensor.name);
+      onnx::ValueInfoProto plain;
+      plain.set_name(tensor.name);
+      *plain.mutable_type() = TypeOf(tensor);
+      if (plain.SerializeAsString() != index_.value(value).info->SerializeAsString()) {
+        *manifest.unread.add_input() = *index_.value(value).info;
+      }
+    }
+    for (const onnx::TensorAnnotation& annotation : graph.quantization_annotation()) {
+      if (unread.contains(annotation.tensor_name())) {
+        *manifest.unread.add_quantization_annotation() = annotation;
+      }
     }
   }
 
