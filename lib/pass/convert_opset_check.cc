@@ -8,7 +8,9 @@
 #include <onnx/defs/schema.h>
 
 #include <algorithm>
-#include <set>
+#include <optional>
+#include <span>
+#include <unordered_map>
 
 #include "lib/model/domain.h"
 #include "lib/model/tensor.h"
@@ -187,16 +189,15 @@ class SchemaCheck {
                          proto.input_size(), proto.output_size());
     }
     std::unordered_map<std::string, onnx::DataType> bound;
-    std::string fault =
-        CheckTypes(node, node.inputs, now->inputs(), before == nullptr ? nullptr : &before->inputs(), bound);
+    std::string fault = CheckTypes(node.inputs, now->inputs(), before == nullptr ? nullptr : &before->inputs(), bound);
     if (fault.empty()) {
-      fault = CheckTypes(node, node.outputs, now->outputs(), before == nullptr ? nullptr : &before->outputs(), bound);
+      fault = CheckTypes(node.outputs, now->outputs(), before == nullptr ? nullptr : &before->outputs(), bound);
     }
     return fault;
   }
 
  private:
-  std::string CheckTypes(const Index::Node& node, const std::vector<ValueId>& values, const std::vector<Types>& formals,
+  std::string CheckTypes(const std::vector<ValueId>& values, const std::vector<Types>& formals,
                          const std::vector<Types>* formals_before,
                          std::unordered_map<std::string, onnx::DataType>& bound) const {
     for (size_t i = 0; i < values.size(); ++i) {
@@ -225,7 +226,6 @@ class SchemaCheck {
         }
       }
     }
-    static_cast<void>(node);
     return "";
   }
 

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 #include <string>
-#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "lib/base/status.h"
@@ -33,6 +33,24 @@ absl::StatusOr<onnx::ModelProto> StandIn(const Model& model, const Index& index,
 
 // ONNX's converter; kFailedPrecondition with what it says.
 absl::StatusOr<onnx::ModelProto> RunConverter(const onnx::ModelProto& model, int64_t opset);
+
+// Of a conversion of the stand-in that failed: which step, which node, and what ONNX says.
+absl::Status Explain(const Index& index, onnx::ModelProto stand_in, int64_t from, int64_t to,
+                     const absl::Status& failure);
+
+// The graphs of a converter's result that hold the model's scopes, and the tagged nodes in them.
+struct View {
+  std::vector<const onnx::GraphProto*> graphs;  // by ScopeId; nullptr: gone
+  std::vector<const onnx::NodeProto*> nodes;    // by NodeId; nullptr: gone
+};
+View Look(const Index& index, const onnx::ModelProto& result);
+
+// A node without its bodies, which are compared by themselves.
+onnx::NodeProto Shell(const onnx::NodeProto& node);
+bool HoldsStandIn(const onnx::AttributeProto& attribute);
+
+// Takes away those of the named constants that nothing reads: nodes, initializers, and their value_info.
+void DropUnread(const std::unordered_set<std::string>& candidates, onnx::ModelProto* model);
 
 // The model with what differs between `same` (the stand-in at the opset `from`) and `converted` (at `to`).
 absl::StatusOr<onnx::ModelProto> Rebuild(const Model& model, const Index& index, const onnx::ModelProto& same,

@@ -68,7 +68,13 @@ std::map<std::string, std::string> FriendlyNames(const Split& split, const Index
 class Writer {
  public:
   Writer(const Split& split, const Model& model, const Index& index, const WriteSplitOptions& options)
-      : split_(split), model_(model), index_(index), options_(options) {}
+      : split_(split), model_(model), index_(index), options_(options) {
+    for (size_t k = 0; k < split.parts.size(); ++k) {
+      for (const ValueId input : split.parts[k].inputs) {
+        readers_[input].push_back(k);
+      }
+    }
+  }
 
   absl::StatusOr<WriteSplitReport> Write() {
     std::error_code error;
@@ -290,10 +296,11 @@ class Writer {
       if (!value.is_graph_output && value.info != nullptr) {
         tensor.declared = DescribeTensor(*value.info).shape;
       }
-      for (size_t reader = k + 1; reader < split_.parts.size(); ++reader) {
-        const std::vector<ValueId>& inputs = split_.parts[reader].inputs;
-        if (std::find(inputs.begin(), inputs.end(), part.outputs[i]) != inputs.end()) {
-          tensor.to.push_back(split_.parts[reader].name);
+      if (const auto readers = readers_.find(part.outputs[i]); readers != readers_.end()) {
+        for (const size_t reader : readers->second) {
+          if (reader > k) {
+            tensor.to.push_back(split_.parts[reader].name);
+          }
         }
       }
       described.outputs.push_back(std::move(tensor));
@@ -316,6 +323,7 @@ class Writer {
   const Index& index_;
   const WriteSplitOptions& options_;
   std::map<std::string, std::string> rename_;
+  std::unordered_map<ValueId, std::vector<size_t>> readers_;  // the parts that a value is an input of, in order
 };
 
 }  // namespace
