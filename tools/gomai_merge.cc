@@ -11,7 +11,9 @@ constexpr char kExamples[] = R"(  gomai-merge parts/manifest.json -o model.onnx
   gomai-merge parts/manifest.json -o model.onnx --replace box=box_quantised.onnx
       with a part of your own in place of one of the split's
   gomai-merge encoder.onnx decoder.onnx --join hidden=input -o model.onnx
-      two models, one behind the other)";
+      two models, one behind the other
+  gomai-merge old.onnx new.onnx --join hidden=input --convert-opset 17 -o model.onnx
+      two models of unequal opsets)";
 
 struct Arguments {
   std::vector<std::string> models;
@@ -19,6 +21,7 @@ struct Arguments {
   std::vector<std::string> joins;
   std::vector<std::string> replace;
   bool keep_joined = false;
+  std::optional<int64_t> convert_opset;
   SaveOptions save;
 };
 
@@ -28,6 +31,11 @@ absl::StatusOr<Model> MakeModel(const Arguments& arguments, const std::filesyste
     if (!arguments.joins.empty() || arguments.keep_joined) {
       return InvalidArgument("--join and --keep-joined are for models; '{}' says itself how its parts go together",
                              manifest.string());
+    }
+    if (arguments.convert_opset) {
+      return InvalidArgument(
+          "--convert-opset is for models; the parts of a manifest share an opset, which gomai-opt's pass convert-opset "
+          "changes once they are merged");
     }
     GOMAI_ASSIGN_OR_RETURN(const Replacements replace, ParseReplacements(arguments.replace));
     return MergeParts(manifest, replace, diagnostics);
@@ -43,6 +51,7 @@ absl::StatusOr<Model> MakeModel(const Arguments& arguments, const std::filesyste
   }
   JoinOptions options;
   options.keep_joined = arguments.keep_joined;
+  options.convert_opset = arguments.convert_opset;
   for (const std::string& join : arguments.joins) {
     const size_t equals = join.find('=');
     if (equals == 0 || equals == std::string::npos || equals + 1 == join.size()) {
@@ -98,6 +107,8 @@ int main(int argc, char** argv) {
       ->type_name("OUTPUT=INPUT")
       ->allow_extra_args(false);
   app.add_flag("--keep-joined", arguments.keep_joined, "joined outputs stay outputs of the result");
+  app.add_option("--convert-opset", arguments.convert_opset, "convert models of other opsets to this one of ai.onnx")
+      ->type_name("N");
   gomai::AddWeightsFlag(app, &arguments.save.weights);
   return tool.Main(argc, argv, [&] { return gomai::Run(tool, arguments); });
 }

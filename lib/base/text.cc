@@ -3,6 +3,7 @@
 #include "lib/base/text.h"
 
 #include <fmt/format.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <cctype>
@@ -211,6 +212,37 @@ std::string DidYouMean(std::string_view name, const std::vector<std::string_view
     text += fmt::format("{}'{}'", i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", names[i]);
   }
   return text + "?";
+}
+
+std::string ToBase64(std::string_view bytes) {
+  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // OpenSSL ends it with a zero
+  const int length =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  text.resize(static_cast<size_t>(length));
+  return text;
+}
+
+std::optional<std::string> FromBase64(std::string_view text) {
+  if (text.size() % 4 != 0 || text.size() > (1U << 30)) {
+    return std::nullopt;
+  }
+  const size_t last = text.find_last_not_of('=');
+  const size_t padding = last == std::string_view::npos ? text.size() : text.size() - 1 - last;
+  const bool clean = std::all_of(text.begin(), text.end() - static_cast<std::ptrdiff_t>(padding),
+                                 [](unsigned char c) { return std::isalnum(c) != 0 || c == '+' || c == '/'; });
+  if (padding > 2 || !clean) {
+    return std::nullopt;
+  }
+  std::string bytes(text.size() / 4 * 3, '\0');
+  const int length =
+      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                      reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  if (length < 0) {
+    return std::nullopt;
+  }
+  bytes.resize(bytes.size() - padding);
+  return bytes;
 }
 
 }  // namespace gomai

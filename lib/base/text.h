@@ -20,6 +20,10 @@ std::optional<uint64_t> ParseSize(std::string_view text);
 // "185.2 MB", "444 KB", "12 B": powers of 1000, as disks and ls -h --si count.
 std::string FormatBytes(uint64_t bytes);
 
+// Bytes as text, RFC 4648 with padding, and back; nullopt for what is no such text.
+std::string ToBase64(std::string_view bytes);
+std::optional<std::string> FromBase64(std::string_view text);
+
 std::vector<std::string> SplitList(std::string_view text, char separator);  // "" gives no element
 std::string_view Trim(std::string_view text);
 

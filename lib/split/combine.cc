@@ -120,8 +120,8 @@ absl::Status Combiner::CheckOpsets(const onnx::ModelProto& model, const CombineO
   }
   if (!differences.empty()) {
     return InvalidArgument(
-        "{} imports the opset {}, as the models before it; one model can import one version only, so convert the "
-        "models to one opset first",
+        "{} imports the opset {}, as the models before it; one model can import one version only, so bring them "
+        "to one first (models by --convert-opset N, anything by gomai-opt's pass convert-opset)",
         options.name, fmt::join(differences, ", "));
   }
   proto_.set_ir_version(std::max(proto_.ir_version(), model.ir_version()));

@@ -7,6 +7,7 @@
 
 #include "lib/base/text.h"
 #include "lib/graph/verify.h"
+#include "lib/pass/convert_opset.h"
 #include "lib/split/combine.h"
 #include "lib/split/merge.h"
 
@@ -30,6 +31,10 @@ class Joiner {
       GOMAI_ASSIGN_OR_RETURN(Model model, Model::Load(file));
       GOMAI_RETURN_IF_ERROR(
           Annotate(VerifyForWriting(model, Index(model.proto())), fmt::format("'{}'", file.string())));
+      if (options_.convert_opset) {
+        GOMAI_RETURN_IF_ERROR(
+            Annotate(ConvertOpset(model, *options_.convert_opset), fmt::format("'{}'", file.string())));
+      }
       models.push_back(std::move(model));
       stems_.push_back(UniqueStem(file));
     }

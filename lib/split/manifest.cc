@@ -56,6 +56,10 @@ class Reader {
     }
     GOMAI_ASSIGN_OR_RETURN(manifest.node_order, Order(json, "node_order"));
     GOMAI_ASSIGN_OR_RETURN(manifest.initializer_order, Order(json, "initializer_order"));
+    if (json.contains("input_order")) {
+      GOMAI_ASSIGN_OR_RETURN(manifest.input_order, Texts(json, "input_order", ""));
+    }
+    GOMAI_RETURN_IF_ERROR(ReadUnread(json, &manifest));
     GOMAI_RETURN_IF_ERROR(CheckWiring(manifest));
     return manifest;
   }
@@ -209,6 +213,28 @@ class Reader {
       order.emplace_back(run[0].get<std::string>(), run[1].get<uint64_t>());
     }
     return order;
+  }
+
+  absl::Status ReadUnread(const Json& json, Manifest* manifest) const {
+    if (!json.contains("unread")) {
+      return absl::OkStatus();
+    }
+    GOMAI_ASSIGN_OR_RETURN(const std::string text, Text(json, "unread", ""));
+    const std::optional<std::string> bytes = FromBase64(text);
+    if (!bytes || !manifest->unread.ParseFromString(*bytes)) {
+      return Broken(Where("unread"), "must be a GraphProto in Base64");
+    }
+    std::map<std::string_view, const ManifestTensor*> inputs;
+    for (const ManifestTensor& input : manifest->inputs) {
+      inputs.emplace(input.name, &input);
+    }
+    for (const onnx::ValueInfoProto& info : manifest->unread.input()) {
+      const auto input = inputs.find(info.name());
+      if (input == inputs.end() || DescribeType(*input->second) != DescribeType(DescribeTensor(info))) {
+        return Broken(Where("unread"), fmt::format("declares '{}', which is no such input of the model", info.name()));
+      }
+    }
+    return absl::OkStatus();
   }
 
   absl::Status CheckWiring(const Manifest& manifest) const {

@@ -59,6 +59,11 @@ struct Manifest {
   // Per node, and per initializer, of the source's main graph: the first part that holds it, "" for none.
   Runs node_order;
   Runs initializer_order;
+  // Names of all inputs in the model's order; empty if no overridable initializer is among them.
+  std::vector<std::string> input_order;
+  // What the model says of its inputs that no part reads, beyond name, dtype and shape: their declarations as `input`,
+  // and their quantization_annotation.
+  onnx::GraphProto unread;
 };
 
 absl::StatusOr<Manifest> ParseManifest(std::string_view json, const std::string& origin);

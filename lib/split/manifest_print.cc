@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "lib/base/text.h"
 #include "lib/split/manifest.h"
 
 namespace gomai {
@@ -123,6 +124,12 @@ std::string PrintManifest(const Manifest& manifest) {
   PrintRuns(manifest.node_order, out);
   out += ",\n  \"initializer_order\": ";
   PrintRuns(manifest.initializer_order, out);
+  if (!manifest.input_order.empty()) {
+    out += fmt::format(",\n  \"input_order\": {}", OneLine(Json(manifest.input_order)));
+  }
+  if (const std::string unread = manifest.unread.SerializeAsString(); !unread.empty()) {
+    out += fmt::format(",\n  \"unread\": {}", OneLine(Json(ToBase64(unread))));
+  }
   return out + "\n}\n";
 }
 

@@ -37,6 +37,7 @@ class PartMerger {
     }
     onnx::GraphProto& graph = combiner_.graph();
     SetInputs(graph);
+    RestoreUnread(graph);
     SetOutputs(graph);
     MoveAll(&declared_, graph.mutable_value_info());
     RestoreOrder(manifest_.node_order, combiner_.node_origin(), graph.mutable_node());
@@ -148,6 +149,10 @@ class PartMerger {
   }
 
   void SetInputs(onnx::GraphProto& graph) const {
+    std::unordered_map<std::string_view, const onnx::ValueInfoProto*> unread;
+    for (const onnx::ValueInfoProto& input : manifest_.unread.input()) {
+      unread.emplace(input.name(), &input);
+    }
     google::protobuf::RepeatedPtrField<onnx::ValueInfoProto> present;
     present.Swap(graph.mutable_input());
     std::unordered_set<std::string> listed;
@@ -156,7 +161,9 @@ class PartMerger {
       onnx::ValueInfoProto& info = *graph.add_input();
       if (const auto found = inputs_.find(input.name); found != inputs_.end()) {
         info = found->second;
-      } else {  // no part reads it
+      } else if (const auto kept = unread.find(input.name); kept != unread.end()) {
+        info = *kept->second;
+      } else {  // no part reads it, and this is all that the model says of it
         info.set_name(input.name);
         *info.mutable_type() = TypeOf(input);
       }
@@ -172,6 +179,30 @@ class PartMerger {
     for (onnx::ValueInfoProto& input : present) {
       if (initialized.contains(input.name()) && listed.insert(input.name()).second) {
         *graph.add_input() = std::move(input);
+      }
+    }
+  }
+
+  void RestoreUnread(onnx::GraphProto& graph) const {
+    std::unordered_map<std::string_view, size_t> places;
+    for (size_t i = 0; i < manifest_.input_order.size(); ++i) {
+      places.emplace(manifest_.input_order[i], i);
+    }
+    const auto place = [&](const onnx::ValueInfoProto& input) {
+      const auto found = places.find(input.name());
+      return found == places.end() ? places.size() : found->second;
+    };
+    std::stable_sort(graph.mutable_input()->pointer_begin(), graph.mutable_input()->pointer_end(),
+                     [&](const auto* a, const auto* b) { return place(*a) < place(*b); });
+    // Scales that nothing else reads are in no part; an annotation without them would say nothing.
+    std::unordered_set<std::string_view> names;
+    for (const onnx::TensorProto& tensor : graph.initializer()) {
+      names.insert(tensor.name());
+    }
+    for (const onnx::TensorAnnotation& annotation : manifest_.unread.quantization_annotation()) {
+      const auto& scales = annotation.quant_parameter_tensor_names();
+      if (std::all_of(scales.begin(), scales.end(), [&](const auto& scale) { return names.contains(scale.value()); })) {
+        *graph.add_quantization_annotation() = annotation;
       }
     }
   }

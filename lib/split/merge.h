@@ -3,8 +3,8 @@
 // Merge: the parts of a split put together again, and models joined.
 //
 // MergeParts is the inverse of a split: nodes, values, names, opsets, metadata and their order are the model's again
-// (what no output needed is in no part, so it stays away; of an input that nothing reads, name and type remain).
-// Initializers that are inputs too come behind the other inputs. A constant that several parts carry is there once. A
+// (what no output needed is in no part, so it stays away; what the model says of an input that nothing reads is in the
+// manifest). A constant that several parts carry is there once. A
 // part that was changed since has to be named as its own replacement; a name that its new insides share with another
 // part gets the prefix "PART/".
 //
@@ -15,7 +15,9 @@
 //
 // Cost: O(nodes); weights aren't read, but those of constants that several models carry under one name.
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,10 +41,13 @@ struct Join {
 struct JoinOptions {
   std::vector<Join> joins;
   bool keep_joined = false;  // joined outputs stay outputs
+  // Models at another opset of ONNX's own domain are converted to this one first (lib/pass/convert_opset.h).
+  std::optional<int64_t> convert_opset = std::nullopt;
 };
 
 // Errors: kNotFound for an output or input that isn't there, with the nearest names; kInvalidArgument for one that
-// several models have, for two joins into one input, for a dtype or a known dim that differs, for opsets that differ.
+// several models have, for two joins into one input, for a dtype or a known dim that differs, for opsets that differ;
+// kFailedPrecondition for a model that can't be converted, naming it.
 absl::StatusOr<Model> JoinModels(const std::vector<std::filesystem::path>& files, const JoinOptions& options,
                                  const Diagnostics& diagnostics);
 

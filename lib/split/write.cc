@@ -2,6 +2,7 @@
 // split in the same folder that the new one doesn't write. Nothing else there is touched.
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "lib/base/parallel.h"
 #include "lib/model/dtype.h"
@@ -67,7 +68,13 @@ std::map<std::string, std::string> FriendlyNames(const Split& split, const Index
 class Writer {
  public:
   Writer(const Split& split, const Model& model, const Index& index, const WriteSplitOptions& options)
-      : split_(split), model_(model), index_(index), options_(options) {}
+      : split_(split), model_(model), index_(index), options_(options) {
+    for (size_t k = 0; k < split.parts.size(); ++k) {
+      for (const ValueId input : split.parts[k].inputs) {
+        readers_[input].push_back(k);
+      }
+    }
+  }
 
   absl::StatusOr<WriteSplitReport> Write() {
     std::error_code error;
@@ -203,6 +210,7 @@ class Writer {
       manifest.aliases = split_.aliases;
     }
     FillOrders(parts, manifest);
+    FillUnread(manifest);
     return absl::OkStatus();
   }
 
@@ -230,6 +238,40 @@ class Writer {
     }
   }
 
+  // What no part can carry: where overridable initializers stand among the inputs, and all that the model says of an
+  // input that nothing reads.
+  void FillUnread(Manifest& manifest) const {
+    const onnx::GraphProto& graph = model_.proto().graph();
+    if (static_cast<size_t>(graph.input_size()) != manifest.inputs.size()) {
+      for (const onnx::ValueInfoProto& input : graph.input()) {
+        manifest.input_order.push_back(input.name());
+      }
+    }
+    std::unordered_set<ValueId> read;
+    for (const SplitPart& part : split_.parts) {
+      read.insert(part.inputs.begin(), part.inputs.end());
+    }
+    std::unordered_set<std::string_view> unread;
+    for (const ManifestTensor& tensor : manifest.inputs) {
+      const ValueId value = index_.FindValue(index_.main_scope(), tensor.name);
+      if (read.contains(value)) {
+        continue;
+      }
+      unread.insert(tensor.name);
+      onnx::ValueInfoProto plain;
+      plain.set_name(tensor.name);
+      *plain.mutable_type() = TypeOf(tensor);
+      if (plain.SerializeAsString() != index_.value(value).info->SerializeAsString()) {
+        *manifest.unread.add_input() = *index_.value(value).info;
+      }
+    }
+    for (const onnx::TensorAnnotation& annotation : graph.quantization_annotation()) {
+      if (unread.contains(annotation.tensor_name())) {
+        *manifest.unread.add_quantization_annotation() = annotation;
+      }
+    }
+  }
+
   absl::StatusOr<ManifestPart> DescribePart(size_t k, const onnx::GraphProto& graph, const std::string& digest) const {
     const SplitPart& part = split_.parts[k];
     ManifestPart described;
@@ -254,10 +296,11 @@ class Writer {
       if (!value.is_graph_output && value.info != nullptr) {
         tensor.declared = DescribeTensor(*value.info).shape;
       }
-      for (size_t reader = k + 1; reader < split_.parts.size(); ++reader) {
-        const std::vector<ValueId>& inputs = split_.parts[reader].inputs;
-        if (std::find(inputs.begin(), inputs.end(), part.outputs[i]) != inputs.end()) {
-          tensor.to.push_back(split_.parts[reader].name);
+      if (const auto readers = readers_.find(part.outputs[i]); readers != readers_.end()) {
+        for (const size_t reader : readers->second) {
+          if (reader > k) {
+            tensor.to.push_back(split_.parts[reader].name);
+          }
         }
       }
       described.outputs.push_back(std::move(tensor));
@@ -280,6 +323,7 @@ class Writer {
   const Index& index_;
   const WriteSplitOptions& options_;
   std::map<std::string, std::string> rename_;
+  std::unordered_map<ValueId, std::vector<size_t>> readers_;  // the parts that a value is an input of, in order
 };
 
 }  // namespace

@@ -52,6 +52,29 @@ def show(what, value, against="", ratio="", note=""):
     print(f"{what:<34}{value:>12}   {against:<26}{ratio:>6}  {note}".rstrip(), flush=True)
 
 
+def many_nodes(count=100_000, cuts=3):
+    """Split and merge of a chain without weights, against ONNX's Python loading and saving it (without --peers' environment: cp)."""
+    text, chain, parts = work / "chain.onnxtxt", work / "chain.onnx", work / "chain-parts"
+    nodes = "\n".join(f"  [n{i}] v{i + 1} = Neg(v{i})" for i in range(count))
+    text.write_text(f'<ir_version: 8, opset_import: ["" : 17]>\nchain (float[2] v0) => (float[2] v{count})\n{{\n{nodes}\n}}\n')
+    run(bin_dir / "gomai-opt", "-q", text, "-o", chain)
+    python = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "gomai/peers/bin/python"
+    again = work / "chain-again.onnx"
+    script = "import onnx, sys; onnx.save(onnx.load(sys.argv[1]), sys.argv[2])"
+    name, yardstick = ("onnx load, save", (python, "-c", script, chain, again)) if python.exists() else ("cp", ("cp", chain, again))
+    plan = [a for k in range(1, cuts + 1) for a in ("--part", f"part{k}=v{count * k // (cuts + 1)}")]
+    jobs = {"yardstick": yardstick,
+            f"split {count:,} nodes": (bin_dir / "gomai-split", "-q", chain, *plan, "-o", parts),
+            f"merge {count:,} nodes": (bin_dir / "gomai-merge", "-q", parts, "-o", again)}
+    times = {job: [] for job in jobs}
+    for _ in range(runs):
+        for job, command in jobs.items():
+            times[job].append(run(*command))
+    base = min(times.pop("yardstick"))[0]
+    for job, measured in times.items():
+        show(job, milliseconds(min(measured)[0]), f"{name}: {milliseconds(base)}", f"{min(measured)[0] / base:.2f}", cost(measured))
+
+
 def main():
     # Into the page cache; in pieces, since the peak memory that the system reports of a child begins with its parent's.
     with open(model, "rb", buffering=0) as file:
@@ -89,6 +112,8 @@ def main():
 
     info = [run(bin_dir / "gomai-info", model) for _ in range(runs)]
     show("gomai-info", milliseconds(min(info)[0]), "", "", cost(info))
+
+    many_nodes()
 
     # Whole and chain in turns, one counted run after one warm-up each, so that a slow spell meets both.
     whole, chain, shares = [], [], {}

@@ -8,6 +8,8 @@
 #   split, weights copied    against cp of the files that the split writes, in the same folder; peak memory
 #   split --weights=reference  time, and what is written
 #   gomai-info               time and peak memory
+#   split, merge of 100,000 nodes without weights   against ONNX's Python loading and saving the same model (needs the environment
+#                            that --peers installs; else against cp)
 #   chain                    against the whole model, same runtime, same threads
 #
 # --peers times Python tools on the same jobs besides (tests/bench/peers.txt, installed into an environment of their own), and
@@ -28,7 +30,7 @@ while [ $# -gt 0 ]; do
       case $1 in --runs) runs=$2 ;; --chain-runs) chain_runs=$2 ;; --work) work=$2 ;; esac
       shift ;;
     --peers) peers=1 ;;
-    -h|--help) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h|--help) sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) trouble "unknown argument '$1' (--help shows what there is)" ;;
   esac
   shift

@@ -40,6 +40,42 @@ expect 2 'one model alone' "$merge" "$tiny" -o "$tmp/none.onnx"
 expect 2 'is merged alone' "$merge" "$tmp/aliased/manifest.json" "$tiny" -o "$tmp/none.onnx"
 expect 2 'are for models' "$merge" "$tmp/aliased" --join a=b -o "$tmp/none.onnx"
 expect 2 'for the parts of a manifest' "$merge" "$tiny" "$tmp/box.onnx" --replace a=b -o "$tmp/none.onnx"
+
+# --- opsets
+cat >"$tmp/old.onnxtxt" <<'TEXT'
+<ir_version: 7, opset_import: ["" : 12]>
+old (float[2,3,4] x) => (float[2,4] hidden)
+{
+  wide = Unsqueeze<axes = [0]>(x)
+  soft = Softmax<axis = 1>(wide)
+  thin = Squeeze<axes = [0]>(soft)
+  hidden = ReduceSum<axes = [1], keepdims = 0>(thin)
+}
+TEXT
+cat >"$tmp/new.onnxtxt" <<'TEXT'
+<ir_version: 8, opset_import: ["" : 17]>
+new (float[2,4] h) => (float[2,4] y)
+{
+  y = Relu(h)
+}
+TEXT
+cat >"$tmp/random.onnxtxt" <<'TEXT'
+<ir_version: 7, opset_import: ["" : 12]>
+wild (float[2,4] h) => (float[2,4] z)
+{
+  [axis_outside] z = Hardmax<axis = 0>(h)
+}
+TEXT
+for name in old new random; do "$opt" -q "$tmp/$name.onnxtxt" -o "$tmp/$name.onnx"; done
+expect 2 'imports the opset ai.onnx 17, not 12' "$merge" "$tmp/old.onnx" "$tmp/new.onnx" --join hidden=h -o "$tmp/none.onnx"
+expect 0 'wrote' "$merge" "$tmp/old.onnx" "$tmp/new.onnx" --join hidden=h --convert-opset 17 -o "$tmp/joined.onnx"
+expect 0 'ai.onnx 17' "$bin/gomai-info" "$tmp/joined.onnx"
+expect 0 'wrote' "$merge" "$tmp/old.onnx" "$tmp/old.onnx" --convert-opset 12 -o "$tmp/twice.onnx"
+expect 1 "random.onnx': node axis_outside (Hardmax) can't go from opset 12 to 17 without loss" \
+  "$merge" "$tmp/new.onnx" "$tmp/random.onnx" --join y=h --convert-opset 17 -o "$tmp/none.onnx"
+expect 2 'there is no opset 1000' "$merge" "$tmp/old.onnx" "$tmp/new.onnx" --convert-opset 1000 -o "$tmp/none.onnx"
+expect 2 'is for models' "$merge" "$tmp/aliased" --convert-opset 17 -o "$tmp/none.onnx"
+
 check 'nothing is written by what was refused' test ! -e "$tmp/none.onnx"
 
 finish

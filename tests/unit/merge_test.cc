@@ -130,6 +130,50 @@ TEST_CASE("merge is the inverse of split for everything that a model holds") {
   }
 }
 
+TEST_CASE("what is said of inputs that no part reads comes back, and overridable initializers keep their places") {
+  const TemporaryFolder folder;
+  onnx::ModelProto proto = ParseModel(R"(<ir_version: 8, opset_import: ["" : 17]>
+    g (float[4] w, float[4] unread, float[4] x, float[4] v) => (float[4] y)
+      <float[4] w = {1, 2, 3, 4}, float[4] v = {5, 6, 7, 8}, float scale = {0.5}> {
+      a = Add (x, v)
+      b = Mul (a, w)
+      y = Mul (b, scale)
+    })");
+  onnx::GraphProto& graph = *proto.mutable_graph();
+  onnx::ValueInfoProto& unread = *graph.mutable_input(1);
+  unread.set_doc_string("read by nobody");
+  onnx::StringStringEntryProto& metadata = *unread.add_metadata_props();
+  metadata.set_key("k");
+  metadata.set_value("v");
+  unread.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(0)->set_denotation("DATA_BATCH");
+  onnx::TensorAnnotation& annotation = *graph.add_quantization_annotation();
+  annotation.set_tensor_name("unread");
+  onnx::StringStringEntryProto& scale = *annotation.add_quant_parameter_tensor_names();
+  scale.set_key("SCALE_TENSOR");
+  scale.set_value("scale");
+  WriteFile(folder / "m.onnx", proto.SerializeAsString());
+  for (const bool aliases : {false, true}) {
+    SplitInto(folder / "m.onnx", {{"one", "a"}, {"two", "b"}}, folder / "parts", aliases);
+    const absl::StatusOr<Model> merged = Merge(folder / "parts");
+    CAPTURE(aliases, merged.status().ToString());
+    REQUIRE(merged.ok());
+    CHECK(merged->proto().DebugString() == proto.DebugString());
+    CHECK(merged->proto().SerializeAsString() == proto.SerializeAsString());
+  }
+
+  // A manifest that says something else of an input than its own list.
+  std::string manifest = ReadFile(folder / "parts" / "manifest.json");
+  const size_t at = manifest.find("\"unread\": \"") + 11;
+  WriteFile(folder / "parts" / "manifest.json", std::string(manifest).replace(at, 4, "????"));
+  CHECK(absl::IsInvalidArgument(Merge(folder / "parts").status()));
+  const size_t name = manifest.find("{\"name\": \"unread\", \"dtype\": \"float32\"");
+  REQUIRE(name != std::string::npos);
+  manifest.replace(manifest.find("float32", name), 7, "float64");
+  WriteFile(folder / "parts" / "manifest.json", manifest);
+  const absl::Status differs = Merge(folder / "parts").status();
+  CHECK(std::string(Message(differs)).find("declares 'unread'") != std::string::npos);
+}
+
 TEST_CASE("what the source doesn't declare isn't declared afterwards") {
   const TemporaryFolder folder;
   const onnx::ModelProto proto = ParseGraph("g (float[4] x) => (float[4] y) { a = Exp (x)  b = Neg (a)  y = Exp (b) }");
