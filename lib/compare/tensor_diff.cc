@@ -87,7 +87,7 @@ absl::StatusOr<StoredBytes> TensorDiffer::Open(const onnx::TensorProto& tensor, 
   const uint64_t expected = TensorByteSize(tensor);
   if (count.ok()) {
     const auto bits = static_cast<uint64_t>(*count) * static_cast<uint64_t>(BitsPerElement(tensor.data_type())) % 8;
-    bytes.last_mask = bits == 0 ? 0xff : static_cast<uint8_t>((1u << bits) - 1);
+    bytes.last_mask = static_cast<uint8_t>(bits == 0 ? 0xffu : (1u << bits) - 1);
   }
   if (const std::optional<wire::Marker> marker = FindMarker(tensor)) {
     bytes.file = model.sources().Share(marker->source_id);

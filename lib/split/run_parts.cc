@@ -11,7 +11,7 @@
 namespace gomai {
 namespace {
 
-constexpr size_t kMostCalls = 12;
+constexpr size_t kMostCalls = 11;
 constexpr size_t kMostNames = 3;  // of a part's values, in the comment beside its call
 
 constexpr char kHead[] =
@@ -59,6 +59,9 @@ constexpr char kTail[] = R"(    return {name: values[name] for name in OUTPUTS}
 if __name__ == "__main__":
     given = [argument.split("=", 1) for argument in sys.argv[1:] if "=" in argument]
     folder = pathlib.Path(next((argument for argument in sys.argv[1:] if "=" not in argument), "."))
+    wanted = [tensor["name"] for tensor in MANIFEST["inputs"]]
+    if sorted(name for name, _ in given) != sorted(wanted) or not folder.is_dir():
+        raise SystemExit(__doc__.splitlines()[0] + f"\nINPUT: each of {', '.join(wanted)}; OUTDIR: a folder that is there")
     sessions = {part["name"]: Part(part["name"]) for part in MANIFEST["parts"]}
     for name, value in run(sessions, {name: numpy.load(file) for name, file in given}).items():
         print(name, value.dtype, list(value.shape))

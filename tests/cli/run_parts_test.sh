@@ -44,6 +44,8 @@ expect 0 '' "$bin/gomai-split" -q "$tiny" --by-size 40K -o "$tmp/many"
 check 'at most 60 lines, however many parts' test "$(wc -l <"$tmp/many/run_parts.py")" -le 60
 mkdir "$tmp/cli"
 expect 0 'masks float32' "$python" "$tmp/many/run_parts.py" "image=$tmp/image.npy" "$tmp/cli"
+expect 1 'INPUT: each of image' "$python" "$tmp/many/run_parts.py"
+expect 1 'a folder that is there' "$python" "$tmp/many/run_parts.py" "image=$tmp/image.npy" "$tmp/nowhere"
 check 'outputs are written' test -s "$tmp/cli/masks.npy"
 check 'these were many' test "$(grep -c '"file"' "$tmp/many/manifest.json")" -gt 13
 
