@@ -13,6 +13,11 @@ namespace gomai {
 namespace {
 
 constexpr int kTrouble = 2;
+#ifdef __SANITIZE_ADDRESS__  // its own handlers of crashes say more
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
 constexpr size_t kHandlerStack = size_t{64} << 10;
 
 const char* program = "gomai";
@@ -70,8 +75,10 @@ void HandleSignals(const char* name) {
       ::sigaction(signal, &action, nullptr);
     }
   }
-  std::signal(SIGXFSZ, SIG_IGN);     // a write beyond the limit fails then, and is told like any other
-#ifndef __SANITIZE_ADDRESS__         // whose own handlers say more
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit fails then, and is told like any other
+  if (kSanitized) {
+    return;
+  }
   static char stack[kHandlerStack];  // an overflowed one holds no handler
   stack_t handler_stack{};
   handler_stack.ss_sp = stack;
@@ -82,7 +89,6 @@ void HandleSignals(const char* name) {
   for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
     ::sigaction(signal, &action, nullptr);
   }
-#endif
 }
 
 }  // namespace gomai
