@@ -237,7 +237,11 @@ MaybeShape GatherNd(const Operands& in) {
     return std::nullopt;
   }
   const int64_t last = indices->dim(indices->dim_size() - 1).dim_value();
-  return Open(*in.Rank(0) + indices->dim_size() - 1 - last - in.Int("batch_dims", 0));
+  const int64_t batch = in.Int("batch_dims", 0);
+  if (batch < 0 || batch > *in.Rank(0) || last < 0 || last > *in.Rank(0) - batch) {
+    return std::nullopt;
+  }
+  return Open(*in.Rank(0) + indices->dim_size() - 1 - last - batch);
 }
 
 MaybeShape OneHot(const Operands& in) { return in.Rank(0) ? Open(*in.Rank(0) + 1) : std::nullopt; }
