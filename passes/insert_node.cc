@@ -116,8 +116,9 @@ absl::Status AddAttributes(const PassContext& context, const onnx::OpSchema& sch
     GOMAI_ASSIGN_OR_RETURN(*node->add_attribute(), ParseAttribute(schema, name, value));
   }
   for (const auto& [name, attribute] : schema.attributes()) {
-    if (attribute.required && std::none_of(node->attribute().begin(), node->attribute().end(),
-                                           [&](const onnx::AttributeProto& a) { return a.name() == name; })) {
+    if (attribute.required &&
+        std::none_of(node->attribute().begin(), node->attribute().end(),
+                     [&wanted = name](const onnx::AttributeProto& a) { return a.name() == wanted; })) {
       return InvalidArgument("{} needs the attribute '{}'; give it with attr.{}=...", schema.Name(), name, name);
     }
   }

@@ -31,8 +31,8 @@ const onnx::AttributeProto* Find(const onnx::NodeProto& node, std::string_view n
 
 class AdapterRules {
  public:
-  AdapterRules(const Index& index, const std::vector<onnx::TypeProto>& types, int64_t from, int64_t to)
-      : index_(index), types_(types), from_(from), to_(to) {}
+  AdapterRules(const std::vector<onnx::TypeProto>& types, int64_t from, int64_t to)
+      : types_(types), from_(from), to_(to) {}
 
   // What would go wrong with a node; "" for nothing.
   std::string Fault(const Index::Node& node) const {
@@ -96,7 +96,6 @@ class AdapterRules {
     return shape != nullptr && shape->dim_size() > 0 && (axis == -1 || axis == shape->dim_size() - 1);
   }
 
-  const Index& index_;
   const std::vector<onnx::TypeProto>& types_;
   const int64_t from_;
   const int64_t to_;
@@ -253,7 +252,7 @@ absl::Status CheckAll(const Index& index, const Check& check, int64_t from, int6
 }  // namespace
 
 absl::Status CheckAdapters(const Index& index, const std::vector<onnx::TypeProto>& types, int64_t from, int64_t to) {
-  return CheckAll(index, AdapterRules(index, types, from, to), from, to);
+  return CheckAll(index, AdapterRules(types, from, to), from, to);
 }
 
 absl::Status RepairResize(const Model& model, const Index& index, NodeId id, onnx::NodeProto* resize) {

@@ -10,9 +10,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  for (const uint64_t threshold : {1, 16, 4096}) {
-    if (const std::string fault = gomai::testing::CheckRoundTrip(bytes, threshold); !fault.empty()) {
-      std::fprintf(stderr, "threshold %d: %s\n", static_cast<int>(threshold), fault.c_str());
+  for (const int threshold : {1, 16, 4096}) {
+    if (const std::string fault = gomai::testing::CheckRoundTrip(bytes, static_cast<uint64_t>(threshold));
+        !fault.empty()) {
+      std::fprintf(stderr, "threshold %d: %s\n", threshold, fault.c_str());
       std::abort();
     }
   }
