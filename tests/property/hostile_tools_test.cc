@@ -51,6 +51,11 @@ TEST_CASE("programs that read, over hostile models") {
     Check({Tool("info"), file}, model.sound);
     Check({Tool("info"), file, "--dynamic"}, model.sound);
     Check({Tool("diff"), file, good}, false);
+    // Some of these really compute tensors of 16 GB, and AddressSanitizer leaves no way to limit a process's memory.
+    // What runs then is ONNX Runtime's code, which isn't instrumented; the plain build covers it.
+    if (UnderAddressSanitizer() && model.name.starts_with("op_")) {
+      continue;
+    }
     Check({Tool("run"), file, "--random"}, model.sound, model.sound);
     Check({Tool("verify"), file, file, "--random"}, model.sound, model.sound);
   }
