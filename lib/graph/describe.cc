@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "lib/model/attribute.h"
 #include "lib/model/dtype.h"
 
 namespace gomai {
@@ -52,15 +53,6 @@ void DescribeNames(const char* what, const google::protobuf::RepeatedPtrField<st
       lines->push_back(fmt::format("{} {} \"{}\" -> \"{}\"", what, i, before.Get(i), after.Get(i)));
     }
   }
-}
-
-const onnx::AttributeProto* Find(const onnx::NodeProto& node, const std::string& name) {
-  for (const onnx::AttributeProto& attribute : node.attribute()) {
-    if (attribute.name() == name) {
-      return &attribute;
-    }
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -117,7 +109,7 @@ std::vector<std::string> DescribeNodeChanges(const onnx::NodeProto& before, cons
   DescribeNames("input", before.input(), after.input(), &lines);
   DescribeNames("output", before.output(), after.output(), &lines);
   for (const onnx::AttributeProto& attribute : before.attribute()) {
-    const onnx::AttributeProto* now = Find(after, attribute.name());
+    const onnx::AttributeProto* now = FindAttribute(after, attribute.name());
     if (now == nullptr) {
       lines.push_back(fmt::format("attribute {} {} removed", attribute.name(), AttributeText(attribute)));
     } else if (now->SerializePartialAsString() != attribute.SerializePartialAsString()) {
@@ -129,7 +121,7 @@ std::vector<std::string> DescribeNodeChanges(const onnx::NodeProto& before, cons
     }
   }
   for (const onnx::AttributeProto& attribute : after.attribute()) {
-    if (Find(before, attribute.name()) == nullptr) {
+    if (FindAttribute(before, attribute.name()) == nullptr) {
       lines.push_back(fmt::format("attribute {} {} added", attribute.name(), AttributeText(attribute)));
     }
   }

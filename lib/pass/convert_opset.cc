@@ -252,8 +252,8 @@ absl::StatusOr<onnx::ModelProto> AtOpset(const Model& model, int64_t opset) {
     return FailedPrecondition("the model imports opset {} of ai.onnx; ONNX has {} to {} here", from, lowest, highest);
   }
   GOMAI_RETURN_IF_ERROR(CheckReach(model.proto(), index));
-  GOMAI_ASSIGN_OR_RETURN(const std::vector<onnx::TypeProto> types, InferTypes(model, index));
-  GOMAI_ASSIGN_OR_RETURN(const Shapes shapes, InferShapes(model, index));
+  std::vector<std::string> problems;
+  GOMAI_ASSIGN_OR_RETURN(const std::vector<onnx::TypeProto> types, InferTypes(model, index, &problems));
   GOMAI_RETURN_IF_ERROR(opset::CheckAdapters(index, types, from, opset));
 
   GOMAI_ASSIGN_OR_RETURN(onnx::ModelProto stand_in, opset::StandIn(model, index, types));
@@ -279,13 +279,15 @@ absl::StatusOr<onnx::ModelProto> AtOpset(const Model& model, int64_t opset) {
   if (const absl::Status sound = VerifyForWriting(result, after); !sound.ok()) {
     return FailedPrecondition("what ONNX's converter makes of it is broken: {}", Message(sound));
   }
-  GOMAI_ASSIGN_OR_RETURN(const std::vector<onnx::TypeProto> types_after, InferTypes(result, after));
+  std::vector<std::string> problems_after;
+  GOMAI_ASSIGN_OR_RETURN(const std::vector<onnx::TypeProto> types_after, InferTypes(result, after, &problems_after));
   GOMAI_RETURN_IF_ERROR(opset::CheckSchemas(after, types_after, from, opset));
-  GOMAI_ASSIGN_OR_RETURN(const Shapes shapes_after, InferShapes(result, after));
-  for (const std::string& problem : shapes_after.problems()) {
-    if (shapes_after.problems().size() > shapes.problems().size()) {
-      return FailedPrecondition("what ONNX's converter makes of it is inconsistent at opset {}: {}", opset, problem);
-    }
+  if (problems_after.size() > problems.size()) {
+    const auto is_new = [&](const std::string& problem) {
+      return std::find(problems.begin(), problems.end(), problem) == problems.end();
+    };
+    return FailedPrecondition("what ONNX's converter makes of it is inconsistent at opset {}: {}", opset,
+                              *std::find_if(problems_after.begin(), problems_after.end(), is_new));
   }
   return result.proto();
 }

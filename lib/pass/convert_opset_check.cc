@@ -12,6 +12,7 @@
 #include <span>
 #include <unordered_map>
 
+#include "lib/model/attribute.h"
 #include "lib/model/domain.h"
 #include "lib/model/tensor.h"
 #include "lib/pass/convert_opset_internal.h"
@@ -19,15 +20,6 @@
 
 namespace gomai::opset {
 namespace {
-
-const onnx::AttributeProto* Find(const onnx::NodeProto& node, std::string_view name) {
-  for (const onnx::AttributeProto& attribute : node.attribute()) {
-    if (attribute.name() == name) {
-      return &attribute;
-    }
-  }
-  return nullptr;
-}
 
 class AdapterRules {
  public:
@@ -70,11 +62,11 @@ class AdapterRules {
   bool Down(int64_t version) const { return to_ <= version && from_ > version; }
 
   static int64_t Int(const Index::Node& node, std::string_view name, int64_t missing) {
-    const onnx::AttributeProto* attribute = Find(*node.proto, name);
+    const onnx::AttributeProto* attribute = FindAttribute(*node.proto, name);
     return attribute == nullptr ? missing : attribute->i();
   }
   static std::string Text(const Index::Node& node, std::string_view name) {
-    const onnx::AttributeProto* attribute = Find(*node.proto, name);
+    const onnx::AttributeProto* attribute = FindAttribute(*node.proto, name);
     return attribute == nullptr ? "" : attribute->s();
   }
   static int64_t Outputs(const Index::Node& node) {
@@ -82,7 +74,7 @@ class AdapterRules {
   }
 
   static bool HasNegativeAxis(const Index::Node& node) {
-    const onnx::AttributeProto* axes = Find(*node.proto, "axes");
+    const onnx::AttributeProto* axes = FindAttribute(*node.proto, "axes");
     return Int(node, "axis", 0) < 0 ||
            (axes != nullptr && std::any_of(axes->ints().begin(), axes->ints().end(), [](int64_t a) { return a < 0; }));
   }
@@ -111,7 +103,7 @@ std::optional<std::vector<float>> ConstantFloats(const Model& model, const Index
   const Index::Value& value = index.value(id);
   const onnx::TensorProto* tensor = value.initializer;
   if (value.producer != kNone && index.node(value.producer).proto->op_type() == "Constant") {
-    if (const onnx::AttributeProto* attribute = Find(*index.node(value.producer).proto, "value")) {
+    if (const onnx::AttributeProto* attribute = FindAttribute(*index.node(value.producer).proto, "value")) {
       tensor = &attribute->t();
     }
   }
@@ -178,7 +170,7 @@ class SchemaCheck {
       }
     }
     for (const auto& [name, attribute] : now->attributes()) {
-      if (attribute.required && Find(proto, name) == nullptr) {
+      if (attribute.required && FindAttribute(proto, name) == nullptr) {
         return fmt::format("opset {} requires the attribute '{}'", to_, name);
       }
     }
@@ -259,12 +251,12 @@ absl::Status RepairResize(const Model& model, const Index& index, NodeId id, onn
   // Before opset 11 positions are those of asymmetric; the nearest one is the next below when it enlarges.
   const Index::Node& node = index.node(id);
   SetText("coordinate_transformation_mode", "asymmetric", resize);
-  const onnx::AttributeProto* mode = Find(*node.proto, "mode");
+  const onnx::AttributeProto* mode = FindAttribute(*node.proto, "mode");
   if (mode != nullptr && mode->s() != "nearest") {
     return absl::OkStatus();
   }
   std::optional<std::vector<float>> scales;
-  if (const onnx::AttributeProto* attribute = Find(*node.proto, "scales")) {
+  if (const onnx::AttributeProto* attribute = FindAttribute(*node.proto, "scales")) {
     scales.emplace(attribute->floats().begin(), attribute->floats().end());
   } else if (node.inputs.size() > 1) {
     scales = ConstantFloats(model, index, node.inputs[1]);

@@ -18,15 +18,6 @@ constexpr uint64_t kLargestConstant = wire::kDefaultThreshold;
 
 }  // namespace
 
-const onnx::AttributeProto* FindAttribute(const onnx::NodeProto& node, std::string_view name) {
-  for (const auto& attribute : node.attribute()) {
-    if (attribute.name() == name) {
-      return &attribute;
-    }
-  }
-  return nullptr;
-}
-
 const onnx::GraphProto* FindBody(const onnx::NodeProto& node, std::string_view attribute) {
   const onnx::AttributeProto* found = FindAttribute(node, attribute);
   return found != nullptr && found->has_g() ? &found->g() : nullptr;

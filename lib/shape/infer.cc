@@ -73,9 +73,13 @@ absl::StatusOr<Shapes> Infer(const Model& model, const Index& index, BodyTypes* 
 
 absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index) { return Infer(model, index, nullptr); }
 
-absl::StatusOr<std::vector<onnx::TypeProto>> InferTypes(const Model& model, const Index& index) {
+absl::StatusOr<std::vector<onnx::TypeProto>> InferTypes(const Model& model, const Index& index,
+                                                        std::vector<std::string>* problems) {
   BodyTypes bodies;
   GOMAI_ASSIGN_OR_RETURN(const Shapes shapes, Infer(model, index, &bodies));
+  if (problems != nullptr) {
+    *problems = shapes.problems();
+  }
   std::vector<onnx::TypeProto> types(index.values().size());
   for (size_t i = 0; i < types.size(); ++i) {
     const Index::Value& value = index.values()[i];

@@ -56,8 +56,9 @@ absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index);
 
 // The same for every scope that inference reaches, by ValueId: the main graph and the bodies in it. A body that runs
 // several times has the types that hold each time. Types of values in functions, and of what nothing is known of, are
-// unset (value_case() is VALUE_NOT_SET).
-absl::StatusOr<std::vector<onnx::TypeProto>> InferTypes(const Model& model, const Index& index);
+// unset (value_case() is VALUE_NOT_SET). `problems`, if given: Shapes::problems().
+absl::StatusOr<std::vector<onnx::TypeProto>> InferTypes(const Model& model, const Index& index,
+                                                        std::vector<std::string>* problems = nullptr);
 
 // ONNX's full checker (schemas, types, shapes) on a file, by path. kDataLoss with its message. Runs Gomai's own
 // verifier first, since a hostile graph can crash ONNX's code. It refuses a file with hard links or symlinks to

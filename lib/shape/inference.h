@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "lib/graph/index.h"
+#include "lib/model/attribute.h"
 #include "lib/model/domain.h"
 #include "lib/model/model.h"
 
@@ -103,7 +104,6 @@ class Graph {
 
 // The graph in an attribute, or nullptr.
 const onnx::GraphProto* FindBody(const onnx::NodeProto& node, std::string_view attribute);
-const onnx::AttributeProto* FindAttribute(const onnx::NodeProto& node, std::string_view name);
 
 // The types that a body's outputs have when its inputs have these.
 std::vector<onnx::TypeProto> InferBody(Graph& outer, const onnx::GraphProto& body,

@@ -247,14 +247,10 @@ class Writer {
         manifest.input_order.push_back(input.name());
       }
     }
-    std::unordered_set<ValueId> read;
-    for (const SplitPart& part : split_.parts) {
-      read.insert(part.inputs.begin(), part.inputs.end());
-    }
     std::unordered_set<std::string_view> unread;
     for (const ManifestTensor& tensor : manifest.inputs) {
       const ValueId value = index_.FindValue(index_.main_scope(), tensor.name);
-      if (read.contains(value)) {
+      if (readers_.contains(value)) {
         continue;
       }
       unread.insert(tensor.name);

@@ -27,15 +27,7 @@ main (float[n,3] x, float[3] overridable) => (float[n,3] y) <float[3] overridabl
 Twice (v) => (r) { r = Add (v, v) }
 )");
   onnx::GraphProto& graph = *model.mutable_graph();
-  onnx::SparseTensorProto& sparse = *graph.add_sparse_initializer();
-  sparse.mutable_values()->set_name("sparse");
-  sparse.mutable_values()->set_data_type(onnx::TensorProto::FLOAT);
-  sparse.mutable_values()->add_dims(1);
-  sparse.mutable_values()->add_float_data(1);
-  sparse.mutable_indices()->set_data_type(onnx::TensorProto::INT64);
-  sparse.mutable_indices()->add_dims(1);
-  sparse.mutable_indices()->add_int64_data(2);
-  sparse.add_dims(3);
+  testing::AddSparse(&graph, "sparse", 3, 2, 1);
   onnx::TensorAnnotation& annotation = *graph.add_quantization_annotation();
   annotation.set_tensor_name("a");
   onnx::StringStringEntryProto& scale = *annotation.add_quant_parameter_tensor_names();

@@ -74,15 +74,7 @@ TEST_CASE("absent outputs of two nodes are no value that both make") {
 
 TEST_CASE("a sparse initializer has the shape of what it stands for") {
   onnx::ModelProto proto = ParseGraph("g (float x) => (float[4] y) { y = Add (x, sparse) }");
-  onnx::SparseTensorProto& sparse = *proto.mutable_graph()->add_sparse_initializer();
-  sparse.mutable_values()->set_name("sparse");
-  sparse.mutable_values()->set_data_type(onnx::TensorProto::FLOAT);
-  sparse.mutable_values()->add_dims(1);
-  sparse.mutable_values()->add_float_data(1);
-  sparse.mutable_indices()->set_data_type(onnx::TensorProto::INT64);
-  sparse.mutable_indices()->add_dims(1);
-  sparse.mutable_indices()->add_int64_data(2);
-  sparse.add_dims(4);
+  testing::AddSparse(proto.mutable_graph(), "sparse", 4, 2, 1);
   const Model model = Model::FromProto(proto);
   const absl::StatusOr<Shapes> shapes = InferShapes(model, Index(model.proto()));
   REQUIRE(shapes.ok());

@@ -23,4 +23,16 @@ onnx::ModelProto ParseGraph(const char* text) {
 
 Model LoadText(const char* graph) { return Model::FromProto(ParseGraph(graph)); }
 
+void AddSparse(onnx::GraphProto* graph, const std::string& name, int64_t size, int64_t position, float value) {
+  onnx::SparseTensorProto& sparse = *graph->add_sparse_initializer();
+  sparse.add_dims(size);
+  sparse.mutable_values()->set_name(name);
+  sparse.mutable_values()->set_data_type(onnx::TensorProto::FLOAT);
+  sparse.mutable_values()->add_dims(1);
+  sparse.mutable_values()->add_float_data(value);
+  sparse.mutable_indices()->set_data_type(onnx::TensorProto::INT64);
+  sparse.mutable_indices()->add_dims(1);
+  sparse.mutable_indices()->add_int64_data(position);
+}
+
 }  // namespace gomai::testing

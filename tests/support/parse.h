@@ -4,6 +4,9 @@
 
 #include <onnx/onnx_pb.h>
 
+#include <cstdint>
+#include <string>
+
 #include "lib/model/model.h"
 
 namespace gomai::testing {
@@ -14,5 +17,8 @@ onnx::ModelProto ParseModel(const char* text);
 // The same, with `<ir_version: 8, opset_import: ["" : 17]>` in front of a graph.
 onnx::ModelProto ParseGraph(const char* text);
 Model LoadText(const char* graph);
+
+// A sparse initializer of `size` floats: `value` at `position`, else 0.
+void AddSparse(onnx::GraphProto* graph, const std::string& name, int64_t size, int64_t position, float value);
 
 }  // namespace gomai::testing

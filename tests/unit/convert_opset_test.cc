@@ -51,15 +51,7 @@ onnx::ModelProto Rich() {
   graph.mutable_input(0)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(0)->set_denotation("N");
   onnx::TensorAnnotation& annotation = *graph.add_quantization_annotation();
   annotation.set_tensor_name("w");
-  onnx::SparseTensorProto& sparse = *graph.add_sparse_initializer();
-  sparse.add_dims(1000);
-  sparse.mutable_values()->set_name("sparse");
-  sparse.mutable_values()->set_data_type(onnx::TensorProto::FLOAT);
-  sparse.mutable_values()->add_dims(1);
-  sparse.mutable_values()->add_float_data(1);
-  sparse.mutable_indices()->set_data_type(onnx::TensorProto::INT64);
-  sparse.mutable_indices()->add_dims(1);
-  sparse.mutable_indices()->add_int64_data(7);
+  testing::AddSparse(&graph, "sparse", 1000, 7, 1);
   return model;
 }
 

@@ -93,15 +93,7 @@ onnx::ModelProto Rich() {
   onnx::StringStringEntryProto& scale = *annotation.add_quant_parameter_tensor_names();
   scale.set_key("SCALE_TENSOR");
   scale.set_value("shared");
-  onnx::SparseTensorProto& sparse = *graph.add_sparse_initializer();
-  sparse.mutable_values()->set_name("sparse");
-  sparse.mutable_values()->set_data_type(onnx::TensorProto::FLOAT);
-  sparse.mutable_values()->add_dims(1);
-  sparse.mutable_values()->add_float_data(1);
-  sparse.mutable_indices()->set_data_type(onnx::TensorProto::INT64);
-  sparse.mutable_indices()->add_dims(1);
-  sparse.mutable_indices()->add_int64_data(2);
-  sparse.add_dims(4);
+  testing::AddSparse(&graph, "sparse", 4, 2, 1);
   return proto;
 }
 

@@ -52,15 +52,7 @@ onnx::ModelProto Base() {
   annotation.set_tensor_name("a");
   annotation.add_quant_parameter_tensor_names()->set_key("SCALE_TENSOR");
   annotation.mutable_quant_parameter_tensor_names(0)->set_value("w");
-  onnx::SparseTensorProto& sparse = *graph.add_sparse_initializer();
-  sparse.add_dims(10);
-  sparse.mutable_values()->set_name("s");
-  sparse.mutable_values()->set_data_type(onnx::TensorProto::FLOAT);
-  sparse.mutable_values()->add_dims(1);
-  sparse.mutable_values()->add_float_data(5);
-  sparse.mutable_indices()->set_data_type(onnx::TensorProto::INT64);
-  sparse.mutable_indices()->add_dims(1);
-  sparse.mutable_indices()->add_int64_data(4);
+  testing::AddSparse(&graph, "s", 10, 4, 5);
   onnx::TrainingInfoProto& training = *model.add_training_info();
   *training.mutable_algorithm() = ParseModel(kBase).graph();
   training.add_update_binding()->set_key("w");
