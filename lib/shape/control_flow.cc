@@ -24,6 +24,26 @@ class Deeper {
   Run& run_;
 };
 
+// The most that each dim can be, whichever of the two it is.
+std::vector<int64_t> JoinLimits(const Known& a, const Known& b) {
+  const onnx::TensorShapeProto* one = FindShape(a.type);
+  const onnx::TensorShapeProto* other = FindShape(b.type);
+  std::vector<int64_t> limits;
+  if (one == nullptr || other == nullptr || one->dim_size() != other->dim_size()) {
+    return limits;
+  }
+  const auto limit = [](const onnx::TensorShapeProto& shape, const Known& known, int dim) {
+    const auto at = static_cast<size_t>(dim);
+    return shape.dim(dim).has_dim_value() ? shape.dim(dim).dim_value()
+           : at < known.limits.size()     ? known.limits[at]
+                                          : Interval::kHighest;
+  };
+  for (int i = 0; i < one->dim_size(); ++i) {
+    limits.push_back(std::max(limit(*one, a, i), limit(*other, b, i)));
+  }
+  return limits;
+}
+
 // A copy of the function's nodes as a graph, with attribute references replaced by what the call gives, or the
 // default, or dropped.
 onnx::GraphProto Instantiate(const onnx::FunctionProto& function, const onnx::NodeProto& call) {
@@ -73,9 +93,9 @@ onnx::GraphProto Instantiate(const onnx::FunctionProto& function, const onnx::No
 
 }  // namespace
 
-std::vector<onnx::TypeProto> InferBody(Graph& outer, const onnx::GraphProto& body,
-                                       const std::vector<const onnx::TypeProto*>& inputs) {
-  std::vector<onnx::TypeProto> outputs(static_cast<size_t>(body.output_size()));
+std::vector<Known> InferBodyValues(Graph& outer, const onnx::GraphProto& body,
+                                   const std::vector<const onnx::TypeProto*>& inputs) {
+  std::vector<Known> outputs(static_cast<size_t>(body.output_size()));
   Run& run = outer.run();
   if (run.depth >= kDeepest) {
     return outputs;
@@ -84,42 +104,64 @@ std::vector<onnx::TypeProto> InferBody(Graph& outer, const onnx::GraphProto& bod
   Graph graph(run, outer.opsets(), &outer);
   graph.Infer(body, inputs);
   if (run.bodies != nullptr) {
-    (*run.bodies)[&body] = graph.Types();
+    (*run.bodies)[&body] = graph.Values();
   }
   for (int i = 0; i < body.output_size(); ++i) {
+    Known& output = outputs[static_cast<size_t>(i)];
     if (const Known* known = graph.Find(body.output(i).name()); known != nullptr) {
-      outputs[static_cast<size_t>(i)] = known->type;
+      output = *known;
     }
     // A body's own claim counts where nothing better is known.
-    if (FindShape(outputs[static_cast<size_t>(i)]) == nullptr) {
-      Refine(outputs[static_cast<size_t>(i)], body.output(i).type());
+    if (FindShape(output.type) == nullptr) {
+      Refine(output.type, body.output(i).type());
     }
   }
   return outputs;
 }
 
-absl::Status Graph::InferIf(const onnx::NodeProto& node, std::vector<onnx::TypeProto>& outputs) {
+std::vector<onnx::TypeProto> InferBody(Graph& outer, const onnx::GraphProto& body,
+                                       const std::vector<const onnx::TypeProto*>& inputs) {
+  std::vector<onnx::TypeProto> types;
+  for (Known& output : InferBodyValues(outer, body, inputs)) {
+    types.push_back(std::move(output.type));
+  }
+  return types;
+}
+
+absl::Status Graph::InferIf(const onnx::NodeProto& node, std::vector<onnx::TypeProto>& outputs,
+                            std::vector<Known>* values) {
   const onnx::GraphProto* then_branch = FindBody(node, "then_branch");
   const onnx::GraphProto* else_branch = FindBody(node, "else_branch");
   if (then_branch == nullptr || else_branch == nullptr) {
     return DataLoss("it lacks a branch");
   }
-  const auto then_types = InferBody(*this, *then_branch, {});
-  const auto else_types = InferBody(*this, *else_branch, {});
-  if (then_types.size() != outputs.size() || else_types.size() != outputs.size()) {
-    return DataLoss("its branches give {} and {} outputs, the node has {}", then_types.size(), else_types.size(),
+  std::vector<Known> then_values = InferBodyValues(*this, *then_branch, {});
+  std::vector<Known> else_values = InferBodyValues(*this, *else_branch, {});
+  if (then_values.size() != outputs.size() || else_values.size() != outputs.size()) {
+    return DataLoss("its branches give {} and {} outputs, the node has {}", then_values.size(), else_values.size(),
                     outputs.size());
   }
+  Known* condition = node.input_size() > 0 ? Find(node.input(0)) : nullptr;
+  const Elements* decided = condition == nullptr ? nullptr : ElementsOf(*condition);
+  if (decided != nullptr && decided->at.size() == 1 && decided->at[0].known()) {
+    *values = decided->at[0].low != 0 ? std::move(then_values) : std::move(else_values);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      outputs[i] = (*values)[i].type;
+    }
+    return absl::OkStatus();
+  }
+  values->resize(outputs.size());
   for (size_t i = 0; i < outputs.size(); ++i) {
     // An untyped branch can only have the other's element type.
-    onnx::TypeProto bare_then = then_types[i];
-    onnx::TypeProto bare_else = else_types[i];
+    onnx::TypeProto& bare_then = then_values[i].type;
+    onnx::TypeProto& bare_else = else_values[i].type;
     for (auto [type, other] : {std::pair(&bare_then, &bare_else), std::pair(&bare_else, &bare_then)}) {
       if (type->value_case() == onnx::TypeProto::VALUE_NOT_SET && other->has_tensor_type()) {
         type->mutable_tensor_type()->set_elem_type(other->tensor_type().elem_type());
       }
     }
     outputs[i] = Join(bare_then, bare_else);
+    (*values)[i].limits = JoinLimits(then_values[i], else_values[i]);
   }
   return absl::OkStatus();
 }

@@ -6,9 +6,11 @@
 
 #include "lib/model/tensor.h"
 #include "lib/shape/contexts.h"
+#include "lib/shape/elements.h"
 #include "lib/shape/guard.h"
 #include "lib/shape/infer.h"
 #include "lib/shape/inference.h"
+#include "lib/shape/limits.h"
 #include "lib/shape/rules.h"
 
 namespace gomai::shape {
@@ -36,8 +38,7 @@ const onnx::TensorProto* Run::Values(const onnx::TensorProto& tensor) {
   }
   auto copy = std::make_unique<onnx::TensorProto>(tensor);
   SetRawData(*copy, std::string(bytes->bytes().begin(), bytes->bytes().end()));
-  read.push_back(std::move(copy));
-  return read.back().get();
+  return Keep(std::move(copy));
 }
 
 void Run::Problem(const onnx::NodeProto& node, std::string_view message) {
@@ -102,7 +103,8 @@ void Graph::Seed(const onnx::GraphProto& graph, const std::vector<const onnx::Ty
   }
   for (const auto& tensor : graph.initializer()) {
     Known& known = values_[tensor.name()];
-    known.tensor = run_.Values(tensor);
+    // A default that callers may replace is no constant.
+    known.tensor = known.has_type() ? nullptr : run_.Values(tensor);
     if (!known.has_type()) {
       auto& type = *known.type.mutable_tensor_type();
       type.set_elem_type(tensor.data_type());
@@ -117,7 +119,7 @@ void Graph::Seed(const onnx::GraphProto& graph, const std::vector<const onnx::Ty
   // take a sparse type for a scalar.
   for (const auto& tensor : graph.sparse_initializer()) {
     Known& known = values_[tensor.values().name()];
-    known.sparse = &tensor;
+    known.sparse = known.has_type() ? nullptr : &tensor;
     if (!known.has_type()) {
       auto& type = *known.type.mutable_tensor_type();
       type.set_elem_type(tensor.values().data_type());
@@ -142,15 +144,7 @@ void Graph::Infer(const onnx::GraphProto& graph, const std::vector<const onnx::T
   }
 }
 
-std::unordered_map<std::string, onnx::TypeProto> Graph::Types() const {
-  std::unordered_map<std::string, onnx::TypeProto> types;
-  for (const auto& [name, known] : values_) {
-    if (known.has_type()) {
-      types.emplace(name, known.type);
-    }
-  }
-  return types;
-}
+std::unordered_map<std::string, Known> Graph::Values() const { return {values_.begin(), values_.end()}; }
 
 void Graph::Infer(const onnx::GraphProto& graph, const std::vector<const onnx::TypeProto*>& inputs) {
   std::vector<const onnx::NodeProto*> order;
@@ -170,6 +164,8 @@ const onnx::OpSchema* Graph::Schema(const onnx::NodeProto& node) const {
 void Graph::InferNode(const onnx::NodeProto& node) {
   NodeContext context(*this, node);
   const onnx::OpSchema* schema = nullptr;
+  std::vector<Known> branch;  // what an If gives, beyond types
+  const std::vector<Known>* taken = nullptr;
   const auto note = [&](const absl::Status& status) {
     if (!status.ok()) {
       run_.Problem(node, Message(status));
@@ -184,7 +180,8 @@ void Graph::InferNode(const onnx::NodeProto& node) {
       const onnx::FunctionProto& function = *run_.index->scope(called).function;
       InferCall(node, function, context.outputs());
     } else if (IsDefaultDomain(node.domain()) && node.op_type() == "If") {
-      note(InferIf(node, context.outputs()));
+      note(InferIf(node, context.outputs(), &branch));
+      taken = &branch;
     } else if (IsDefaultDomain(node.domain()) && node.op_type() == "Loop") {
       note(InferLoop(node, context.outputs()));
     } else if (schema != nullptr && schema->has_type_and_shape_inference_function()) {
@@ -225,6 +222,12 @@ void Graph::InferNode(const onnx::NodeProto& node) {
     }
     Known& known = values_[node.output(i)];
     known.type = std::move(type);
+    if (taken != nullptr && static_cast<size_t>(i) < taken->size()) {
+      known.tensor = (*taken)[static_cast<size_t>(i)].tensor;
+      known.elements = (*taken)[static_cast<size_t>(i)].elements;
+      known.data = (*taken)[static_cast<size_t>(i)].data;
+      known.limits = (*taken)[static_cast<size_t>(i)].limits;
+    }
     if (known.has_type() && (!IsTensor(known.type) || (FindShape(known.type) != nullptr && ElementType(known.type)))) {
       continue;
     }
@@ -239,6 +242,12 @@ void Graph::InferNode(const onnx::NodeProto& node) {
   NoteConstant(node);
   if (schema != nullptr && schema->has_data_propagation_function()) {
     Propagate(node, *schema);
+  }
+  try {
+    PropagateLimits(*this, node);
+    PropagateElements(*this, node);
+  } catch (const std::exception&) {
+    // A payload that doesn't fit its tensor, say; then less is known.
   }
 }
 
@@ -261,8 +270,7 @@ void Graph::NoteConstant(const onnx::NodeProto& node) {
         tensor->add_dims(attribute.ints_size());
         *tensor->mutable_int64_data() = attribute.ints();
       }
-      known.tensor = tensor.get();
-      run_.read.push_back(std::move(tensor));
+      known.tensor = run_.Keep(std::move(tensor));
     } else if (attribute.name() == "value_float" || attribute.name() == "value_floats") {
       auto tensor = std::make_unique<onnx::TensorProto>();
       tensor->set_data_type(onnx::TensorProto::FLOAT);
@@ -272,8 +280,7 @@ void Graph::NoteConstant(const onnx::NodeProto& node) {
         tensor->add_dims(attribute.floats_size());
         *tensor->mutable_float_data() = attribute.floats();
       }
-      known.tensor = tensor.get();
-      run_.read.push_back(std::move(tensor));
+      known.tensor = run_.Keep(std::move(tensor));
     }
   }
 }

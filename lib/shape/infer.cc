@@ -2,6 +2,7 @@
 #include "lib/shape/infer.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "lib/shape/inference.h"
 
@@ -16,9 +17,11 @@ void Shapes::Set(std::string_view value, onnx::TypeProto type) { types_[std::str
 
 namespace {
 
-using BodyTypes = std::unordered_map<const onnx::GraphProto*, std::unordered_map<std::string, onnx::TypeProto>>;
+using BodyValues = std::unordered_map<const onnx::GraphProto*, std::unordered_map<std::string, shape::Known>>;
+// Sees what is known of each value, while it is known.
+using Visit = std::function<void(ValueId, const shape::Known&)>;
 
-absl::StatusOr<Shapes> Infer(const Model& model, const Index& index, BodyTypes* bodies) {
+absl::StatusOr<Shapes> Infer(const Model& model, const Index& index, const Visit& visit) {
   GOMAI_ASSIGN_OR_RETURN(const std::vector<NodeId> sorted, TopologicalOrder(index, index.main_scope()));
   std::vector<const onnx::NodeProto*> order;
   order.reserve(sorted.size());
@@ -32,18 +35,28 @@ absl::StatusOr<Shapes> Infer(const Model& model, const Index& index, BodyTypes* 
   shape::Run run;
   run.model = &model;
   run.index = &index;
-  run.bodies = bodies;
+  BodyValues bodies;
+  run.bodies = visit ? &bodies : nullptr;
   // Loops run their body a few times, and functions are visited at each call: both in proportion, unless it is a bomb.
   run.budget = 200000 + 20 * static_cast<int64_t>(index.nodes().size());
   shape::Graph graph(run, opsets, nullptr);
   graph.Infer(model.proto().graph(), {}, order);
 
   Shapes shapes;
-  for (const Index::Value& value : index.values()) {
+  for (ValueId id = 0; id < static_cast<ValueId>(index.values().size()); ++id) {
+    const Index::Value& value = index.value(id);
     if (value.scope != index.main_scope()) {
+      if (const auto body = bodies.find(index.scope(value.scope).graph); body != bodies.end()) {
+        if (const auto known = body->second.find(std::string(value.name)); known != body->second.end()) {
+          visit(id, known->second);
+        }
+      }
       continue;
     }
     const shape::Known* known = graph.Find(value.name);
+    if (known != nullptr && visit) {
+      visit(id, *known);
+    }
     if (known != nullptr && known->has_type()) {
       shapes.Set(value.name, known->type);
       if (known->declared) {
@@ -69,31 +82,51 @@ absl::StatusOr<Shapes> Infer(const Model& model, const Index& index, BodyTypes* 
   return shapes;
 }
 
-}  // namespace
-
-absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index) { return Infer(model, index, nullptr); }
-
-absl::StatusOr<std::vector<onnx::TypeProto>> InferTypes(const Model& model, const Index& index,
-                                                        std::vector<std::string>* problems) {
-  BodyTypes bodies;
-  GOMAI_ASSIGN_OR_RETURN(const Shapes shapes, Infer(model, index, &bodies));
-  if (problems != nullptr) {
-    *problems = shapes.problems();
-  }
-  std::vector<onnx::TypeProto> types(index.values().size());
-  for (size_t i = 0; i < types.size(); ++i) {
+// What outputs of the main graph declare completes what is inferred of them.
+void AddOutputs(const Index& index, const Shapes& shapes, std::vector<onnx::TypeProto>* types) {
+  for (size_t i = 0; i < types->size(); ++i) {
     const Index::Value& value = index.values()[i];
-    if (value.scope == index.main_scope()) {
+    if (value.is_graph_output && value.scope == index.main_scope()) {
       if (const onnx::TypeProto* type = shapes.Find(value.name); type != nullptr) {
-        types[i] = *type;
-      }
-    } else if (const auto body = bodies.find(index.scope(value.scope).graph); body != bodies.end()) {
-      if (const auto type = body->second.find(std::string(value.name)); type != body->second.end()) {
-        types[i] = type->second;
+        (*types)[i] = *type;
       }
     }
   }
+}
+
+}  // namespace
+
+absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index) { return Infer(model, index, {}); }
+
+absl::StatusOr<std::vector<onnx::TypeProto>> InferTypes(const Model& model, const Index& index,
+                                                        std::vector<std::string>* problems) {
+  std::vector<onnx::TypeProto> types(index.values().size());
+  const auto visit = [&](ValueId id, const shape::Known& known) { types[static_cast<size_t>(id)] = known.type; };
+  GOMAI_ASSIGN_OR_RETURN(const Shapes shapes, Infer(model, index, visit));
+  if (problems != nullptr) {
+    *problems = shapes.problems();
+  }
+  AddOutputs(index, shapes, &types);
   return types;
+}
+
+absl::StatusOr<Facts> InferFacts(const Model& model, const Index& index) {
+  Facts facts;
+  facts.types.resize(index.values().size());
+  facts.computed.resize(index.values().size());
+  facts.limits.resize(index.values().size());
+  const auto visit = [&](ValueId id, const shape::Known& known) {
+    const auto at = static_cast<size_t>(id);
+    facts.types[at] = known.type;
+    facts.limits[at] = known.limits;
+    if (known.propagated) {
+      facts.computed[at] = *known.tensor;
+    }
+  };
+  GOMAI_ASSIGN_OR_RETURN(const Shapes shapes, Infer(model, index, visit));
+  AddOutputs(index, shapes, &facts.types);
+  facts.problems = shapes.problems();
+  return facts;
 }
 
 }  // namespace gomai

@@ -18,6 +18,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -59,6 +60,18 @@ absl::StatusOr<Shapes> InferShapes(const Model& model, const Index& index);
 // unset (value_case() is VALUE_NOT_SET). `problems`, if given: Shapes::problems().
 absl::StatusOr<std::vector<onnx::TypeProto>> InferTypes(const Model& model, const Index& index,
                                                         std::vector<std::string>* problems = nullptr);
+
+// All that inference finds, by ValueId: types as InferTypes gives them, and
+struct Facts {
+  std::vector<onnx::TypeProto> types;
+  // Integer and bool tensors that are computed from fixed sizes (Shape of a fixed shape and what follows): their
+  // values, inline and without a name.
+  std::vector<std::optional<onnx::TensorProto>> computed;
+  // For each dim that isn't fixed the most that it can be, INT64_MAX if nothing bounds it. Empty: no rank, or no bound.
+  std::vector<std::vector<int64_t>> limits;
+  std::vector<std::string> problems;  // Shapes::problems()
+};
+absl::StatusOr<Facts> InferFacts(const Model& model, const Index& index);
 
 // ONNX's full checker (schemas, types, shapes) on a file, by path. kDataLoss with its message. Runs Gomai's own
 // verifier first, since a hostile graph can crash ONNX's code. It refuses a file with hard links or symlinks to

@@ -24,6 +24,7 @@
 #include "lib/model/attribute.h"
 #include "lib/model/domain.h"
 #include "lib/model/model.h"
+#include "lib/shape/elements.h"
 
 namespace gomai::shape {
 
@@ -39,6 +40,9 @@ struct Known {
   const onnx::TensorProto* tensor = nullptr;  // a constant whose values are at hand
   const onnx::SparseTensorProto* sparse = nullptr;
   std::optional<onnx::TensorShapeProto> data;  // propagated values of an integer scalar or vector; dims may be unknown
+  std::optional<Elements> elements;            // the same for any small tensor, with bounds; see ElementsOf
+  std::vector<int64_t> limits;                 // of dims that aren't known: the most that each can be; empty: none
+  bool propagated = false;                     // `tensor` was computed here, by rules that are exact
 
   bool has_type() const { return type.value_case() != onnx::TypeProto::VALUE_NOT_SET; }
 };
@@ -52,11 +56,16 @@ struct Run {
   std::vector<std::unique_ptr<onnx::TensorProto>> read;  // constants that were read from external files
   std::vector<std::string> problems;
   std::unordered_set<std::string> seen_problems;
-  // Types of the values in bodies, as of the last walk over each; only if someone asked.
-  std::unordered_map<const onnx::GraphProto*, std::unordered_map<std::string, onnx::TypeProto>>* bodies = nullptr;
+  // What is known of the values in bodies, as of the last walk over each; only if someone asked.
+  std::unordered_map<const onnx::GraphProto*, std::unordered_map<std::string, Known>>* bodies = nullptr;
 
   // The tensor with its values inline, or nullptr if they are large, left out or absent.
   const onnx::TensorProto* Values(const onnx::TensorProto& tensor);
+  // A constant that was made here; it lives as long as the run.
+  const onnx::TensorProto* Keep(std::unique_ptr<onnx::TensorProto> tensor) {
+    read.push_back(std::move(tensor));
+    return read.back().get();
+  }
   void Problem(const onnx::NodeProto& node, std::string_view message);
 };
 
@@ -76,7 +85,7 @@ class Graph {
   Known* Find(std::string_view name);
   Known& Define(std::string_view name) { return values_[name]; }
   // What this scope's own values turned out to be.
-  std::unordered_map<std::string, onnx::TypeProto> Types() const;
+  std::unordered_map<std::string, Known> Values() const;
 
   Run& run() { return run_; }
   const Opsets& opsets() const { return opsets_; }
@@ -86,7 +95,8 @@ class Graph {
   void Seed(const onnx::GraphProto& graph, const std::vector<const onnx::TypeProto*>& inputs);
   void InferNode(const onnx::NodeProto& node);
   // Errors: a broken node. Outputs are as far as they got.
-  absl::Status InferIf(const onnx::NodeProto& node, std::vector<onnx::TypeProto>& outputs);
+  // `values`: what is known of the outputs beyond their types.
+  absl::Status InferIf(const onnx::NodeProto& node, std::vector<onnx::TypeProto>& outputs, std::vector<Known>* values);
   absl::Status InferLoop(const onnx::NodeProto& node, std::vector<onnx::TypeProto>& outputs);
   void InferCall(const onnx::NodeProto& node, const onnx::FunctionProto& function,
                  std::vector<onnx::TypeProto>& outputs);
@@ -105,7 +115,10 @@ class Graph {
 // The graph in an attribute, or nullptr.
 const onnx::GraphProto* FindBody(const onnx::NodeProto& node, std::string_view attribute);
 
-// The types that a body's outputs have when its inputs have these.
+// What is known of a body's outputs when its inputs have these types.
+std::vector<Known> InferBodyValues(Graph& outer, const onnx::GraphProto& body,
+                                   const std::vector<const onnx::TypeProto*>& inputs);
+// Their types alone.
 std::vector<onnx::TypeProto> InferBody(Graph& outer, const onnx::GraphProto& body,
                                        const std::vector<const onnx::TypeProto*>& inputs);
 
