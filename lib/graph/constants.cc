@@ -23,7 +23,9 @@ bool MayKeepState(const Index& index, NodeId id) {
          index.CalledFunction(*node.proto) == kNone;
 }
 
-std::vector<bool> FindImpure(const Index& index) {
+}  // namespace
+
+std::vector<bool> FindImpureNodes(const Index& index) {
   std::vector<bool> impure(index.nodes().size());
   std::vector<std::vector<NodeId>> callers(index.scopes().size());
   std::vector<NodeId> work;
@@ -54,13 +56,11 @@ std::vector<bool> FindImpure(const Index& index) {
   return impure;
 }
 
-}  // namespace
-
 ConstantSets FindConstants(const Index& index) {
   ConstantSets sets;
   sets.values.resize(index.values().size());
   sets.nodes.resize(index.nodes().size());
-  const std::vector<bool> impure = FindImpure(index);
+  const std::vector<bool> impure = FindImpureNodes(index);
   std::vector<size_t> waiting(index.nodes().size());
   std::vector<ValueId> work;
   const auto settle = [&](NodeId id) {

@@ -19,4 +19,7 @@ struct ConstantSets {
 
 ConstantSets FindConstants(const Index& index);
 
+// By NodeId: does it, or anything in its bodies or in what it calls, draw random numbers or perhaps keep state?
+std::vector<bool> FindImpureNodes(const Index& index);
+
 }  // namespace gomai

@@ -99,12 +99,17 @@ class PassContext {
   uint64_t AddSource(std::shared_ptr<const MappedFile> file) { return model_.AddSource(std::move(file)); }
   const PassOptions& options() const { return options_; }
   const Diagnostics& diagnostics() const { return diagnostics_; }
+  // Asks to be run once more on what this run's edits make of the model: for passes whose result shows what else there
+  // is to do. Without edits nothing is run again.
+  void RunAgain() { again_ = true; }
+  bool again() const { return again_; }
 
  private:
   Model& model_;
   Editor& editor_;
   const PassOptions& options_;
   const Diagnostics& diagnostics_;
+  bool again_ = false;
 };
 
 struct PassInfo {

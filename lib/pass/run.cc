@@ -1,5 +1,7 @@
 // The runner: pass after pass, each with an editor of its own, and the same checks after each.
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "lib/graph/verify.h"
 #include "lib/pass/declared_shapes.h"
@@ -17,11 +19,13 @@ absl::StatusOr<PassReport> RunOne(const PassInstance& pass, Model& model, const 
   report.effect = pass.info->effect;
   report.nodes_before = CountNodes(model);
   const auto start = std::chrono::steady_clock::now();
-  {
+  for (bool again = true; again;) {
     Editor editor(model);
     PassContext context(model, editor, pass.options, diagnostics);
     GOMAI_RETURN_IF_ERROR(pass.info->run(context));
-    GOMAI_ASSIGN_OR_RETURN(report.changes, editor.Commit());
+    GOMAI_ASSIGN_OR_RETURN(ChangeSet changes, editor.Commit());
+    again = context.again() && !changes.empty();
+    std::move(changes.lines.begin(), changes.lines.end(), std::back_inserter(report.changes.lines));
   }
   if (!report.changes.empty()) {
     GOMAI_ASSIGN_OR_RETURN(report.shape_changes, RefreshDeclaredShapes(model, options.allow_shape_change));

@@ -1,0 +1,180 @@
+// Knowing flows forward from constants, and erasing follows from it: every node whose results are all known goes,
+// unless it is to stay. The frontier is what is left with readers.
+#include "lib/pass/fold_plan.h"
+
+#include <algorithm>
+#include <array>
+
+#include "lib/graph/constants.h"
+#include "lib/graph/reach.h"
+#include "lib/model/attribute.h"
+#include "lib/model/domain.h"
+#include "lib/model/dtype.h"
+#include "lib/model/tensor.h"
+
+namespace gomai {
+namespace {
+
+// A Constant's tensor, where it has one; its other forms are short, and inference knows integers among them.
+const onnx::TensorProto* ConstantTensor(const onnx::NodeProto& node) {
+  if (node.op_type() != "Constant" || !IsDefaultDomain(node.domain())) {
+    return nullptr;
+  }
+  const onnx::AttributeProto* value = FindAttribute(node, "value");
+  return value != nullptr && value->has_t() ? &value->t() : nullptr;
+}
+
+// Quantization is the structure of a quantized model: folded, its weights would be floats again.
+bool IsQuantization(const onnx::NodeProto& node) {
+  return node.op_type() == "QuantizeLinear" || node.op_type() == "DequantizeLinear" ||
+         node.op_type() == "DynamicQuantizeLinear";
+}
+
+bool IsStandard(const onnx::NodeProto& node) { return IsDefaultDomain(node.domain()) || node.domain() == "ai.onnx.ml"; }
+
+}  // namespace
+
+FoldPlanner::FoldPlanner(const Model& model, const Index& index, const Facts& facts)
+    : model_(model),
+      index_(index),
+      facts_(facts),
+      impure_(FindImpureNodes(index)),
+      held_(HeldByName(model.proto(), index)),
+      stored_(index.values().size()) {
+  for (size_t i = 0; i < index.values().size(); ++i) {
+    const Index::Value& value = index.values()[i];
+    if (index.scope(value.scope).graph == nullptr) {
+      continue;
+    }
+    if (value.origin == Index::Origin::kInitializer && value.initializer != nullptr) {
+      stored_[i] = value.initializer;
+    } else if (value.producer != kNone) {
+      stored_[i] = ConstantTensor(*index.node(value.producer).proto);
+    }
+  }
+  // Captures are defined before the node around their reader, so scopes are walked from the outside in.
+  for (ScopeId scope = 0; scope < static_cast<ScopeId>(index.scopes().size()); ++scope) {
+    ScopeId outermost = scope;
+    while (index.scope(outermost).parent != kNone) {
+      outermost = index.scope(outermost).parent;
+    }
+    if (index.scope(outermost).function == nullptr) {
+      const auto order = TopologicalOrder(index, scope);
+      const std::vector<NodeId>& nodes = order.ok() ? *order : index.scope(scope).nodes;
+      order_.insert(order_.end(), nodes.begin(), nodes.end());
+    }
+  }
+}
+
+bool FoldPlanner::IsIdentity(NodeId node) const {
+  const onnx::NodeProto& proto = *index_.node(node).proto;
+  return proto.op_type() == "Identity" && IsDefaultDomain(proto.domain());
+}
+
+bool FoldPlanner::IsFoldable(NodeId id) const {
+  const Index::Node& node = index_.node(id);
+  return !impure_[static_cast<size_t>(id)] && IsStandard(*node.proto) && !IsQuantization(*node.proto) &&
+         node.proto->op_type() != "Constant" && index_.CalledFunction(*node.proto) == kNone &&
+         node.inputs.size() == static_cast<size_t>(node.proto->input_size());
+}
+
+bool FoldPlanner::Encloses(const std::set<ScopeId>& scopes, ScopeId scope) const {
+  for (; scope != kNone; scope = index_.scope(scope).parent) {
+    if (scopes.contains(scope)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+int64_t FoldPlanner::Bytes(ValueId value) const {
+  if (const onnx::TensorProto* tensor = Stored(value); tensor != nullptr) {
+    return static_cast<int64_t>(TensorByteSize(*tensor));
+  }
+  const onnx::TypeProto& type = facts_.types[static_cast<size_t>(value)];
+  const onnx::TensorShapeProto* shape = FindShape(type);
+  if (shape == nullptr || !type.has_tensor_type()) {
+    return 0;
+  }
+  onnx::TensorProto stand_in;
+  stand_in.set_data_type(type.tensor_type().elem_type());
+  for (const auto& dim : shape->dim()) {
+    if (!dim.has_dim_value()) {
+      return 0;
+    }
+    stand_in.add_dims(dim.dim_value());
+  }
+  return static_cast<int64_t>(TensorByteSize(stand_in));
+}
+
+FoldPlan FoldPlanner::Plan(const FoldExceptions& exceptions) const {
+  FoldPlan plan;
+  plan.known.resize(index_.values().size());
+  plan.source.resize(index_.values().size());
+  plan.erased.resize(index_.nodes().size());
+  for (size_t i = 0; i < stored_.size(); ++i) {
+    plan.source[i] = plan.known[i] = stored_[i] != nullptr;
+  }
+  const auto is_known = [&](ValueId value) { return value != kNone && plan.known[static_cast<size_t>(value)]; };
+  for (const NodeId id : order_) {
+    const Index::Node& node = index_.node(id);
+    if (!IsFoldable(id)) {
+      continue;
+    }
+    bool computable =
+        !exceptions.unfit.contains(id) && std::all_of(node.captures.begin(), node.captures.end(), is_known);
+    for (size_t i = 0; computable && i < node.inputs.size(); ++i) {
+      computable = node.proto->input(static_cast<int>(i)).empty() || is_known(node.inputs[i]);
+    }
+    bool all = false;
+    for (const ValueId output : node.outputs) {
+      if (output == kNone || index_.value(output).producer != id) {
+        continue;
+      }
+      const auto at = static_cast<size_t>(output);
+      // What the runtime can compute it computes; sizes stand for themselves.
+      plan.known[at] = computable || facts_.computed[at].has_value();
+      plan.source[at] = !computable && plan.known[at];
+      all = true;
+    }
+    all = all && std::all_of(node.outputs.begin(), node.outputs.end(),
+                             [&](ValueId output) { return output == kNone || is_known(output); });
+    plan.erased[static_cast<size_t>(id)] =
+        all && !exceptions.kept.contains(id) && !Encloses(exceptions.untouched, node.scope);
+  }
+  // What is inside a node goes with it. Ids ascend from the outside in.
+  for (size_t id = 0; id < plan.erased.size(); ++id) {
+    const NodeId owner = index_.scope(index_.nodes()[id].scope).owner;
+    plan.erased[id] = plan.erased[id] || (owner != kNone && plan.erased[static_cast<size_t>(owner)]);
+  }
+  const auto owner_erased = [&](ScopeId scope) {
+    const NodeId owner = index_.scope(scope).owner;
+    return owner != kNone && plan.erased[static_cast<size_t>(owner)];
+  };
+  for (ValueId id = 0; id < static_cast<ValueId>(index_.values().size()); ++id) {
+    const Index::Value& value = index_.value(id);
+    const auto at = static_cast<size_t>(id);
+    if (owner_erased(value.scope)) {
+      continue;
+    }
+    const bool read = value.is_graph_output || std::any_of(value.uses.begin(), value.uses.end(), [&](const auto& use) {
+                        return !plan.erased[static_cast<size_t>(use.node)];
+                      });
+    const bool made = value.producer != kNone && plan.erased[static_cast<size_t>(value.producer)];
+    if (made && (read || held_[at])) {
+      plan.frontier.push_back(id);
+      plan.growth += Bytes(id);
+    } else if (stored_[at] != nullptr && !read && !value.uses.empty() && !held_[at] &&
+               !Encloses(exceptions.untouched, value.scope)) {
+      plan.growth -= Bytes(id);
+      if (value.producer == kNone) {
+        plan.unused.push_back(id);
+      } else {
+        plan.dropped.push_back(value.producer);
+      }
+    }
+  }
+  return plan;
+}
+
+}  // namespace gomai

@@ -1,0 +1,342 @@
+// fold-constants: what can be computed now, computed; and Ifs whose condition is known, replaced by the branch taken.
+//
+// In rounds: what one round computes (a size that comes from a float, say) tells the next one shapes that it needs. A
+// round infers all shapes, plans which nodes go (lib/pass/fold_plan.h), computes what remains of them in one session of
+// the reference runtime (lib/pass/fold_evaluate.h) and puts constants in their place, under the same names.
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "lib/base/text.h"
+#include "lib/model/attribute.h"
+#include "lib/model/domain.h"
+#include "lib/model/dtype.h"
+#include "lib/model/tensor.h"
+#include "lib/pass/fold_evaluate.h"
+#include "lib/pass/fold_plan.h"
+#include "lib/pass/inline_body.h"
+#include "lib/pass/pass.h"
+#include "lib/runtime/onnxruntime.h"
+
+namespace gomai {
+namespace {
+
+constexpr uint64_t kSpooled = 4096;  // bytes; the size from which a loaded model leaves weights in its file
+
+class Folder {
+ public:
+  Folder(PassContext& context, const Facts& facts, int64_t limit)
+      : context_(context),
+        index_(context.index()),
+        facts_(facts),
+        limit_(limit),
+        planner_(context.model(), context.index(), facts) {}
+
+  absl::Status Run() {
+    if (context_.options().Bool("inline-if")) {
+      InlineIfs();
+    }
+    GOMAI_ASSIGN_OR_RETURN(const FoldPlan plan, PlanWithinLimit());
+    GOMAI_RETURN_IF_ERROR(Apply(plan));
+    if (!plan.frontier.empty() || !exceptions_.untouched.empty()) {
+      context_.RunAgain();
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  // The condition of an If, if it is a constant.
+  std::optional<bool> Condition(ValueId value) const {
+    const onnx::TensorProto* tensor = value == kNone ? nullptr : planner_.Stored(value);
+    if (tensor == nullptr && value != kNone && facts_.computed[static_cast<size_t>(value)]) {
+      tensor = &*facts_.computed[static_cast<size_t>(value)];
+    }
+    if (tensor == nullptr || tensor->data_type() != onnx::TensorProto::BOOL) {
+      return std::nullopt;
+    }
+    const absl::StatusOr<TensorBytes> bytes = ReadTensor(*tensor, context_.model());
+    return bytes.ok() && bytes->bytes().size() == 1 ? std::optional(bytes->bytes()[0] != 0) : std::nullopt;
+  }
+
+  // The outermost Ifs of which the branch is known. What is inside waits for the next round.
+  void InlineIfs() {
+    std::vector<bool> inside(index_.nodes().size());
+    for (NodeId id = 0; id < static_cast<NodeId>(index_.nodes().size()); ++id) {
+      const Index::Node& node = index_.node(id);
+      const auto at = static_cast<size_t>(id);
+      const NodeId owner = index_.scope(node.scope).owner;
+      inside[at] = owner != kNone && inside[static_cast<size_t>(owner)];
+      if (inside[at] || node.proto->op_type() != "If" || !IsDefaultDomain(node.proto->domain()) ||
+          node.inputs.size() != 1 || InFunction(node.scope)) {
+        continue;
+      }
+      const std::optional<bool> condition = Condition(node.inputs[0]);
+      const std::string_view branch = condition.value_or(false) ? "then_branch" : "else_branch";
+      const auto body = std::find_if(node.bodies.begin(), node.bodies.end(),
+                                     [&](ScopeId scope) { return index_.scope(scope).attribute == branch; });
+      if (!condition || body == node.bodies.end() || index_.scope(*body).graph->sparse_initializer_size() != 0) {
+        continue;
+      }
+      inside[at] = true;
+      exceptions_.kept.insert(id);
+      exceptions_.untouched.insert(node.bodies.begin(), node.bodies.end());
+      InlineBranch(context_.editor(), id, *body);
+    }
+  }
+
+  bool InFunction(ScopeId scope) const {
+    while (index_.scope(scope).parent != kNone) {
+      scope = index_.scope(scope).parent;
+    }
+    return index_.scope(scope).function != nullptr;
+  }
+
+  // Plans, computes, and plans anew without what turns out to be too large or can't be computed.
+  absl::StatusOr<FoldPlan> PlanWithinLimit() {
+    while (true) {
+      FoldPlan plan = planner_.Plan(exceptions_);
+      if (const NodeId kept = Unwanted(plan); kept != kNone) {
+        exceptions_.kept.insert(kept);
+        continue;
+      }
+      std::vector<ValueId> wanted;
+      for (const ValueId value : plan.frontier) {
+        if (!plan.source[static_cast<size_t>(value)] && !values_.contains(value)) {
+          wanted.push_back(value);
+        }
+      }
+      if (wanted.empty()) {
+        return plan;
+      }
+      if (backend_ == nullptr) {
+        GOMAI_ASSIGN_OR_RETURN(backend_, LoadOnnxRuntime({.library = {}, .log_severity = 4, .diagnostics = {}}));
+      }
+      Evaluation evaluation = Evaluate(wanted, plan, planner_, facts_, context_.model(), index_, *backend_);
+      for (const auto& [node, why] : evaluation.failures) {
+        context_.diagnostics().Warn(index_.Describe(node), "it can't be computed ahead and stays: {}", why);
+        exceptions_.unfit.insert(node);
+      }
+      values_.merge(evaluation.values);
+      if (evaluation.failures.empty()) {
+        GOMAI_RETURN_IF_ERROR(CheckSizes());
+      }
+    }
+  }
+
+  // Sizes that inference computed must be what the runtime computes.
+  absl::Status CheckSizes() const {
+    for (const auto& [value, tensor] : values_) {
+      const auto& computed = facts_.computed[static_cast<size_t>(value)];
+      if (computed) {
+        GOMAI_ASSIGN_OR_RETURN(const TensorBytes bytes, ReadTensor(*computed, context_.model()));
+        if (!std::equal(bytes.bytes().begin(), bytes.bytes().end(), tensor.bytes().begin(), tensor.bytes().end())) {
+          return Internal("'{}' is computed as another value than ONNX Runtime gives; please report this",
+                          index_.value(value).name);
+        }
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // A node that is better left: an Identity, which is fold-identity's job; a result that is no tensor; what makes the
+  // model grow beyond the limit, the largest first.
+  NodeId Unwanted(const FoldPlan& plan) {
+    NodeId largest = kNone;
+    ValueId value_of_largest = kNone;
+    int64_t most = 0;
+    for (const ValueId value : plan.frontier) {
+      const NodeId producer = index_.value(value).producer;
+      const onnx::TypeProto& type = facts_.types[static_cast<size_t>(value)];
+      if (planner_.IsIdentity(producer) ||
+          (type.value_case() != onnx::TypeProto::VALUE_NOT_SET && !type.has_tensor_type())) {
+        return producer;
+      }
+      const int64_t bytes = BytesOf(value);
+      if (bytes > most) {
+        largest = producer;
+        value_of_largest = value;
+        most = bytes;
+      }
+    }
+    int64_t growth = plan.growth;
+    for (const ValueId value : plan.frontier) {
+      growth += BytesOf(value) - planner_.Bytes(value);
+    }
+    if (growth <= limit_ || largest == kNone) {
+      return kNone;
+    }
+    context_.diagnostics().Warn(index_.Describe(largest),
+                                "its result '{}' would take {}, and constants would make the model grow by {} in all, "
+                                "more than the limit of {}; it stays. Allow more with the option limit",
+                                index_.value(value_of_largest).name, FormatBytes(static_cast<uint64_t>(most)),
+                                FormatBytes(static_cast<uint64_t>(growth)), FormatBytes(static_cast<uint64_t>(limit_)));
+    return largest;
+  }
+
+  int64_t BytesOf(ValueId value) const {
+    const auto computed = values_.find(value);
+    return computed == values_.end() ? planner_.Bytes(value) : static_cast<int64_t>(computed->second.bytes().size());
+  }
+
+  absl::StatusOr<onnx::TensorProto> TensorFor(ValueId value) {
+    onnx::TensorProto tensor;
+    if (const auto computed = values_.find(value); computed != values_.end()) {
+      const HostTensor& result = computed->second;
+      tensor.set_data_type(result.dtype());
+      for (const int64_t dim : result.shape()) {
+        tensor.add_dims(dim);
+      }
+      if (result.is_string()) {
+        for (const std::string& text : result.strings()) {
+          tensor.add_string_data(text);
+        }
+      } else if (result.bytes().size() < kSpooled) {
+        SetRawData(tensor, std::string(result.bytes().begin(), result.bytes().end()));
+      } else {
+        if (!spool_) {
+          GOMAI_ASSIGN_OR_RETURN(spool_, SpoolFile::Create("computed constants"));
+        }
+        spooled_.push_back({value, spool_->size(), result.bytes().size()});
+        GOMAI_RETURN_IF_ERROR(
+            spool_->Append({reinterpret_cast<const char*>(result.bytes().data()), result.bytes().size()}));
+      }
+    } else {
+      tensor = *facts_.computed[static_cast<size_t>(value)];
+      GOMAI_ASSIGN_OR_RETURN(const TensorBytes bytes, ReadTensor(tensor, context_.model()));
+      SetRawData(tensor, std::string(bytes.bytes().begin(), bytes.bytes().end()));
+    }
+    tensor.set_name(std::string(index_.value(value).name));
+    return tensor;
+  }
+
+  absl::Status Apply(const FoldPlan& plan) {
+    Editor& editor = context_.editor();
+    std::vector<std::pair<ValueId, onnx::TensorProto>> tensors;
+    for (const ValueId value : plan.frontier) {
+      GOMAI_ASSIGN_OR_RETURN(onnx::TensorProto tensor, TensorFor(value));
+      tensors.emplace_back(value, std::move(tensor));
+    }
+    if (spool_) {
+      GOMAI_ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, spool_->Finish());
+      const uint64_t source = context_.AddSource(std::move(file));
+      for (auto& [value, tensor] : tensors) {
+        const auto spooled = std::find_if(spooled_.begin(), spooled_.end(),
+                                          [&, wanted = value](const Spooled& each) { return each.value == wanted; });
+        if (spooled != spooled_.end()) {
+          SetMarker(tensor, {.source_id = source,
+                             .offset = spooled->offset,
+                             .length = spooled->length,
+                             .field = onnx::TensorProto::kRawDataFieldNumber});
+        }
+      }
+    }
+    for (NodeId id = 0; id < static_cast<NodeId>(index_.nodes().size()); ++id) {
+      const NodeId owner = index_.scope(index_.node(id).scope).owner;
+      if (plan.erased[static_cast<size_t>(id)] && (owner == kNone || !plan.erased[static_cast<size_t>(owner)])) {
+        Erase(id);
+      }
+    }
+    for (auto& [value, tensor] : tensors) {
+      Add(value, std::move(tensor));
+    }
+    for (const NodeId id : plan.dropped) {
+      Erase(id);
+    }
+    for (const ValueId value : plan.unused) {
+      editor.EraseInitializer(value);
+    }
+    return absl::OkStatus();
+  }
+
+  void Erase(NodeId id) {
+    context_.editor().EraseNode(id);
+    for (const ValueId output : index_.node(id).outputs) {
+      if (output != kNone) {
+        context_.editor().EraseValueInfo(index_.node(id).scope, std::string(index_.value(output).name));
+      }
+    }
+  }
+
+  // An initializer; but outputs are made by nodes, and up to IR version 3 every initializer is an input as well.
+  void Add(ValueId id, onnx::TensorProto tensor) {
+    const Index::Value& value = index_.value(id);
+    const int64_t ir_version = context_.model().proto().ir_version();
+    if (!value.is_graph_output && (ir_version == 0 || ir_version >= 4)) {
+      context_.editor().AddInitializer(value.scope, std::move(tensor));
+      return;
+    }
+    onnx::NodeProto constant;
+    constant.set_op_type("Constant");
+    constant.set_name(index_.node(value.producer).proto->name());
+    constant.add_output(tensor.name());
+    tensor.clear_name();
+    onnx::AttributeProto& attribute = *constant.add_attribute();
+    attribute.set_name("value");
+    attribute.set_type(onnx::AttributeProto::TENSOR);
+    *attribute.mutable_t() = std::move(tensor);
+    context_.editor().InsertNode(value.scope, std::move(constant), value.producer);
+  }
+
+  struct Spooled {
+    ValueId value;
+    uint64_t offset;
+    uint64_t length;
+  };
+
+  PassContext& context_;
+  const Index& index_;
+  const Facts& facts_;
+  const int64_t limit_;
+  const FoldPlanner planner_;
+  FoldExceptions exceptions_;
+  std::map<ValueId, HostTensor> values_;
+  std::unique_ptr<Backend> backend_;
+  std::optional<SpoolFile> spool_;
+  std::vector<Spooled> spooled_;
+};
+
+absl::Status Run(PassContext& context) {
+  const std::optional<uint64_t> limit = ParseSize(context.options().String("limit"));
+  if (!limit) {
+    return InvalidArgument("the option 'limit' must be a size such as 32M, not '{}'",
+                           context.options().String("limit"));
+  }
+  GOMAI_ASSIGN_OR_RETURN(const Facts facts, InferFacts(context.model(), context.index()));
+  return Folder(context, facts, static_cast<int64_t>(std::min<uint64_t>(*limit, INT64_MAX))).Run();
+}
+
+}  // namespace
+
+const PassInfo& FoldConstantsPass() {
+  static const PassInfo info = {
+      .name = "fold-constants",
+      .summary = "compute what depends on constants and fixed sizes alone",
+      .description =
+          "Replaces every node whose result is the same in each run by that result, under the same name, in the main "
+          "graph and in bodies: what is computed from initializers and Constants, and from sizes that are fixed (Shape "
+          "of a tensor of which all dims, or those that are asked for, are known). An If whose condition is known is "
+          "replaced by the branch taken. It works in rounds, until nothing is left to do.\n\n"
+          "Values are computed by ONNX Runtime, in one session a round that holds only these nodes; sizes follow by "
+          "exact integer arithmetic. Constants that nothing reads any more go; other unused nodes are prune's.\n\n"
+          "What stays: nodes that draw random numbers; QuantizeLinear and DequantizeLinear; Identity (fold-identity's "
+          "job); operators of other domains and calls of local functions, and all in functions; initializers that are "
+          "graph inputs too, since callers may replace them; nodes whose result isn't a tensor; a node that ONNX "
+          "Runtime can't run, with a warning. A result that would make the model grow by more than 'limit' in all "
+          "stays a node too, the largest first, with a warning.",
+      .effect = Effect::kBitExact,
+      .scopes = PassScopes::kAllGraphs,
+      .options =
+          {
+              {.name = "limit", .default_value = "32M", .help = "how much larger the model may become"},
+              {.name = "inline-if",
+               .type = OptionType::kBool,
+               .default_value = "true",
+               .help = "replace an If by the branch that is always taken"},
+          },
+      .examples = {"fold-constants", "fold-constants{limit=100M}", "freeze-shapes{image=3x480x640},fold-constants"},
+      .run = Run,
+  };
+  return info;
+}
+
+}  // namespace gomai
