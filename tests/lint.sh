@@ -40,7 +40,7 @@ layer_number() { local i; for i in "${!layers[@]}"; do [ "${layers[$i]}" != "$1"
 for file in "${library[@]}"; do
   case $file in
     lib/*) own=$(cut -d/ -f2 <<<"$file") ;;
-    passes/*) own=pass ;;
+    passes/*) own=split ;;  # passes come after lib/split: one cuts a model in two
   esac
   number=$(layer_number "$own")
   [ "$number" != -1 ] || breach "$file:1: lib/$own is no known layer; add it to lib/CMakeLists.txt and tests/lint.sh in its place"

@@ -3,6 +3,7 @@
 #include "lib/base/text.h"
 #include "lib/graph/verify.h"
 #include "lib/pass/pipeline.h"
+#include "lib/pass/save_results.h"
 #include "tools/common/pass_text.h"
 #include "tools/common/pipeline_report.h"
 #include "tools/common/tool.h"
@@ -90,7 +91,7 @@ absl::StatusOr<int> Optimize(Tool& tool, Arguments& arguments) {
   document.update(PipelineJson(reports, arguments.timing));
   if (!arguments.dry_run) {
     tool.Progress("writing " + arguments.output);
-    GOMAI_ASSIGN_OR_RETURN(const SaveReport saved, Save(model, arguments.output, arguments.save));
+    GOMAI_ASSIGN_OR_RETURN(const SaveReport saved, SaveResults(model, reports, arguments.output, arguments.save));
     document["output"] = arguments.output;
     document["bytes_written"] = saved.bytes_written;
   }

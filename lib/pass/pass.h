@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -88,6 +89,14 @@ class PassOptions {
   std::vector<std::pair<std::string, std::string>> free_;
 };
 
+// What a pass makes besides the edited model: a model of its own, and a text about it. Whoever runs the pipeline writes
+// them, as NAME.onnx and NAME.json, beside the output.
+struct SideOutput {
+  std::string name;
+  std::shared_ptr<const Model> model;
+  std::string text;
+};
+
 class PassContext {
  public:
   PassContext(Model& model, Editor& editor, const PassOptions& options, const Diagnostics& diagnostics)
@@ -103,6 +112,8 @@ class PassContext {
   // is to do. Without edits nothing is run again.
   void RunAgain() { again_ = true; }
   bool again() const { return again_; }
+  void Emit(SideOutput output) { side_outputs_.push_back(std::move(output)); }
+  std::vector<SideOutput>& side_outputs() { return side_outputs_; }
 
  private:
   Model& model_;
@@ -110,6 +121,7 @@ class PassContext {
   const PassOptions& options_;
   const Diagnostics& diagnostics_;
   bool again_ = false;
+  std::vector<SideOutput> side_outputs_;
 };
 
 struct PassInfo {

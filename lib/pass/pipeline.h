@@ -53,6 +53,7 @@ struct PassReport {
   double seconds = 0;
   int64_t nodes_before = 0;
   int64_t nodes_after = 0;
+  std::vector<SideOutput> side_outputs = {};
 };
 
 struct PipelineOptions {

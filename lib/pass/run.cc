@@ -26,6 +26,7 @@ absl::StatusOr<PassReport> RunOne(const PassInstance& pass, Model& model, const 
     GOMAI_ASSIGN_OR_RETURN(ChangeSet changes, editor.Commit());
     again = context.again() && !changes.empty();
     std::move(changes.lines.begin(), changes.lines.end(), std::back_inserter(report.changes.lines));
+    std::move(context.side_outputs().begin(), context.side_outputs().end(), std::back_inserter(report.side_outputs));
   }
   if (!report.changes.empty()) {
     GOMAI_ASSIGN_OR_RETURN(report.shape_changes, RefreshDeclaredShapes(model, options.allow_shape_change));
