@@ -6,6 +6,8 @@
 // model with more causes than kMaxCauses gets the rest counted under the last one.
 #include "lib/graph/dynamic.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <map>
@@ -166,7 +168,7 @@ class Analysis {
       shape_[at] = shape;
       const bool unexplained = std::all_of(shape.begin(), shape.end(), [](uint64_t bits) { return bits == 0; });
       if (own.empty() && reason != nullptr) {
-        own = Cause({.kind = DynamicCause::Kind::kData, .node = id, .why = reason});
+        own = Cause({.kind = DynamicCause::Kind::kData, .node = id, .why = Reason(id, reason)});
       } else if (own.empty() && unexplained && decided) {
         own = Cause(
             {.kind = DynamicCause::Kind::kFoldable, .node = id, .why = "computed from fixed shapes: can be folded"});
@@ -179,6 +181,23 @@ class Analysis {
         Union(&shape_[at], own);
       }
     }
+  }
+
+  // For a node with bodies also what in them depends on data: "the branch taken decides; NonMaxSuppression in it".
+  std::string Reason(NodeId id, const char* reason) const {
+    std::vector<std::string> inside;
+    for (NodeId inner = id + 1; inner < static_cast<NodeId>(index_.nodes().size()); ++inner) {
+      const Index::Node& node = index_.node(inner);
+      if (!std::any_of(index_.node(id).bodies.begin(), index_.node(id).bodies.end(),
+                       [&](ScopeId body) { return index_.IsInside(node.scope, body); })) {
+        break;  // ids are a depth-first walk: what is inside follows at once
+      }
+      if (DataDependence(node.proto->op_type()) != nullptr &&
+          std::find(inside.begin(), inside.end(), node.proto->op_type()) == inside.end()) {
+        inside.push_back(node.proto->op_type());
+      }
+    }
+    return inside.empty() ? reason : fmt::format("{}; in it: {}", reason, fmt::join(inside, ", "));
   }
 
   DynamicReport Report() {

@@ -15,6 +15,15 @@ const onnx::TypeProto* Shapes::Find(std::string_view value) const {
 
 void Shapes::Set(std::string_view value, onnx::TypeProto type) { types_[std::string(value)] = std::move(type); }
 
+const std::vector<int64_t>* Shapes::Limits(std::string_view value) const {
+  const auto found = limits_.find(std::string(value));
+  return found == limits_.end() ? nullptr : &found->second;
+}
+
+void Shapes::SetLimits(std::string_view value, std::vector<int64_t> limits) {
+  limits_[std::string(value)] = std::move(limits);
+}
+
 namespace {
 
 using BodyValues = std::unordered_map<const onnx::GraphProto*, std::unordered_map<std::string, shape::Known>>;
@@ -59,6 +68,10 @@ absl::StatusOr<Shapes> Infer(const Model& model, const Index& index, const Visit
     }
     if (known != nullptr && known->has_type()) {
       shapes.Set(value.name, known->type);
+      if (std::any_of(known->limits.begin(), known->limits.end(),
+                      [](int64_t limit) { return limit != Interval::kHighest; })) {
+        shapes.SetLimits(value.name, known->limits);
+      }
       if (known->declared) {
         shapes.MarkDeclared(value.name);
       }

@@ -42,6 +42,11 @@ class Shapes {
   bool IsDeclared(std::string_view value) const { return declared_.count(std::string(value)) != 0; }
   void MarkDeclared(std::string_view value) { declared_.emplace(value); }
 
+  // For each dim that isn't fixed the most that it can be (fixed ones: their size), INT64_MAX if nothing bounds it: a
+  // Slice [:100], a TopK, a NonMaxSuppression upstream. nullptr: nothing bounds any.
+  const std::vector<int64_t>* Limits(std::string_view value) const;
+  void SetLimits(std::string_view value, std::vector<int64_t> limits);
+
   // Nodes whose inference failed (inconsistent shapes, a broken attribute), as "ADDRESS (Op): message"; in node order.
   const std::vector<std::string>& problems() const { return problems_; }
   void AddProblem(std::string problem) { problems_.push_back(std::move(problem)); }
@@ -49,6 +54,7 @@ class Shapes {
  private:
   std::unordered_map<std::string, onnx::TypeProto> types_;
   std::unordered_set<std::string> declared_;
+  std::unordered_map<std::string, std::vector<int64_t>> limits_;
   std::vector<std::string> problems_;
 };
 

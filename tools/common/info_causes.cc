@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "lib/graph/census.h"
+#include "lib/shape/interval.h"
 #include "tools/common/info_report.h"
 #include "tools/common/info_text.h"
 #include "tools/common/tool.h"
@@ -13,6 +14,27 @@ using Json = nlohmann::ordered_json;
 using Rows = std::vector<std::vector<std::string>>;
 
 constexpr size_t kScreen = 40;  // lines
+
+// The most that each dim can be: "1000 x 4", '?' for one that nothing bounds.
+std::string LimitsText(const std::vector<int64_t>* limits) {
+  std::string text;
+  for (size_t i = 0; limits != nullptr && i < limits->size(); ++i) {
+    text += fmt::format("{}{}", i == 0 ? "" : " x ",
+                        (*limits)[i] == Interval::kHighest ? "?" : fmt::to_string((*limits)[i]));
+  }
+  return text;
+}
+
+Json LimitsJson(const std::vector<int64_t>* limits) {
+  if (limits == nullptr) {
+    return nullptr;
+  }
+  Json json = Json::array();
+  for (const int64_t limit : *limits) {
+    json.push_back(limit == Interval::kHighest ? Json() : Json(limit));
+  }
+  return json;
+}
 
 }  // namespace
 
@@ -55,16 +77,19 @@ InfoView DynamicView(const Index& index, const Shapes& shapes, const DynamicRepo
     for (const int cause : value.causes) {
       from.push_back(causes[static_cast<size_t>(cause)]);
     }
-    view.json["tensors"].push_back(
-        {{"name", name}, {"shape", type == nullptr ? Json() : ShapeJson(*type)}, {"causes", from}});
+    const std::vector<int64_t>* limits = shapes.Limits(name);
+    view.json["tensors"].push_back({{"name", name},
+                                    {"shape", type == nullptr ? Json() : ShapeJson(*type)},
+                                    {"at_most", LimitsJson(limits)},
+                                    {"causes", from}});
     if (all) {
-      values.push_back({name, type == nullptr ? "unknown type" : Dims(*type),
+      values.push_back({name, type == nullptr ? "unknown type" : Dims(*type), LimitsText(limits),
                         from.size() > 1 ? fmt::format("{} and {} more", from[0], from.size() - 1)
                         : from.empty()  ? ""
                                         : from[0]});
     }
   }
-  view.text += values.empty() ? "" : "\n" + Table({"tensor", "shape", "made dynamic by"}, values, {});
+  view.text += values.empty() ? "" : "\n" + Table({"tensor", "shape", "at most", "made dynamic by"}, values, {});
   return view;
 }
 
