@@ -31,7 +31,26 @@ struct Probe {
 };
 
 // Small ones, for speed; wide and high ones, so that a limit on either side shows.
-constexpr Size kImages[] = {{64, 64}, {40, 100}, {90, 48}, {97, 131}, {30, 400}, {350, 33}, {120, 111}, {57, 64}};
+constexpr Size kImages[] = {{64, 64},  {40, 100},  {90, 48}, {97, 131}, {30, 400},
+                            {350, 33}, {120, 111}, {57, 64}, {61, 367}, {389, 71}};
+
+// size / side, as exporters compute it.
+using Ratio = double (*)(int64_t size, int64_t side);
+constexpr std::pair<std::string_view, Ratio> kArithmetic[] = {
+    {"float32", [](int64_t size, int64_t side) { return double{static_cast<float>(size) / static_cast<float>(side)}; }},
+    {"float32, by reciprocal",
+     [](int64_t size, int64_t side) { return double{1.0F / static_cast<float>(side) * static_cast<float>(size)}; }},
+    {"float64", [](int64_t size, int64_t side) { return static_cast<double>(size) / static_cast<double>(side); }},
+};
+
+Size Scaled(const Size& image, double scale, std::string_view arithmetic) {
+  const auto side = [&](int64_t length) {
+    return arithmetic == "float64"
+               ? static_cast<int64_t>(std::floor(static_cast<double>(length) * scale))
+               : static_cast<int64_t>(std::floor(static_cast<float>(length) * static_cast<float>(scale)));
+  };
+  return {side(image.height), side(image.width)};
+}
 
 bool ChannelsLast(const std::vector<int64_t>& shape) {
   return shape.size() >= 3 && shape.back() <= 4 && shape[shape.size() - 3] > 4;
@@ -229,24 +248,24 @@ class Describer {
       min_size = std::max(min_size, std::min(p.resized.height, p.resized.width));
       max_size = std::max({max_size, p.resized.height, p.resized.width});
     }
-    const auto scaled = [](int64_t side, float scale) {
-      return static_cast<int64_t>(std::floor(static_cast<float>(side) * scale));
-    };
-    const auto near = [](int64_t a, int64_t b) { return std::abs(a - b) <= 1; };  // of a product in another order
-    if (All([&](const Probe& p) {
-          const auto [shorter, longer] = std::minmax(p.image.height, p.image.width);
-          const float scale = std::min(static_cast<float>(min_size) / static_cast<float>(shorter),
-                                       static_cast<float>(max_size) / static_cast<float>(longer));
-          return near(scaled(p.image.height, scale), p.resized.height) &&
-                 near(scaled(p.image.width, scale), p.resized.width);
-        })) {
-      return {{"rule", "shorter-side"}, {"min_size", min_size}, {"max_size", max_size}, {"rounding", "floor"}};
+    // A size near a whole number goes up or down with the last bit, so the arithmetic is part of the rule.
+    const bool reciprocal = std::any_of(index_.nodes().begin(), index_.nodes().end(),
+                                        [](const Index::Node& node) { return node.proto->op_type() == "Reciprocal"; });
+    for (const auto& [arithmetic, ratio] : kArithmetic) {
+      if (reciprocal == arithmetic.ends_with("reciprocal") && All([&, r = ratio](const Probe& p) {
+            const auto [shorter, longer] = std::minmax(p.image.height, p.image.width);
+            const double scale = std::min(r(min_size, shorter), r(max_size, longer));
+            return p.resized == Scaled(p.image, scale, arithmetic);
+          })) {
+        return {{"rule", "shorter-side"},
+                {"min_size", min_size},
+                {"max_size", max_size},
+                {"rounding", "floor"},
+                {"arithmetic", arithmetic}};
+      }
     }
     const double factor = static_cast<double>(first.resized.height) / static_cast<double>(first.image.height);
-    if (All([&](const Probe& p) {
-          return near(scaled(p.image.height, static_cast<float>(factor)), p.resized.height) &&
-                 near(scaled(p.image.width, static_cast<float>(factor)), p.resized.width);
-        })) {
+    if (All([&](const Probe& p) { return p.resized == Scaled(p.image, factor, "float64"); })) {
       return {{"rule", "scale"}, {"factor", factor}, {"rounding", "floor"}};
     }
     unknown_.push_back("how the resized size follows from the image's");

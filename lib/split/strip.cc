@@ -73,6 +73,12 @@ class Stripper {
     GOMAI_ASSIGN_OR_RETURN(Model network, BuildPart(split, 1, model_, index_, {}));
     GOMAI_RETURN_IF_ERROR(ShareShapes(&preprocess, &network));
     Stripped stripped{std::move(preprocess), std::move(network), Name(image_), Name(cut_), {}};
+    for (const ValueId output : split.parts[0].outputs) {
+      if (index_.value(output).is_graph_output) {
+        diagnostics_.Warn(Name(output), "this output of the model is made before '{}': only what comes off has it now",
+                          Name(cut_));
+      }
+    }
     for (const ValueId input : split.parts[1].inputs) {
       if (input != cut_ && split.producer.contains(input) && !shared_.contains(Name(input))) {
         stripped.sizes.push_back(Name(input));
