@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What is wrong with a model that a tool made: peer_check.py JSON; prints a JSON list of faults in words.
 
-JSON: {path, model: what it was made from, inputs, outputs: the names asked for, whole: must it hold all that the model holds}.
+JSON: {path, model: what it was made from, inputs, outputs: the names asked for, whole: must it hold all that the model holds,
+folded: what is left is counted, and ONNX's full checker is asked}.
 """
 import json
 import pathlib
@@ -18,7 +19,18 @@ def facts(path):
     return {"metadata entries": len(loaded.metadata_props), "doc strings": docs, "weights": len(loaded.graph.initializer)}
 
 
-def wrong(path, model, inputs, outputs, whole):
+def left(path, model):
+    """What a folding tool left, and whether it is sound."""
+    nodes = len(onnx.load(path, load_external_data=False).graph.node)
+    found = [f"{nodes} nodes left, {(pathlib.Path(path).stat().st_size - pathlib.Path(model).stat().st_size) / 1e6:+.1f} MB"]
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except Exception as error:
+        found.append(f"ONNX's full checker refuses it ({str(error).strip().splitlines()[0][:70]})")
+    return found
+
+
+def wrong(path, model, inputs, outputs, whole, folded=False):
     path = pathlib.Path(path)
     if not path.exists():
         return ["nothing written"]
@@ -35,7 +47,9 @@ def wrong(path, model, inputs, outputs, whole):
         onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
     except Exception as error:  # whatever the runtime throws
         faults.append(f"no runtime loads it ({str(error).splitlines()[0][-60:]})")
-    if whole:
+    if folded:
+        faults = left(path, model) + faults
+    elif whole:
         before, after = facts(model), facts(path)
         faults += [f"{before[k] - after[k]} {k} lost" for k in before if after[k] < before[k]]
     elif facts(path)["metadata entries"] < facts(model)["metadata entries"]:

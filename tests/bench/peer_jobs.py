@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """One job of one Python peer, in a process of its own: peer_jobs.py PEER JOB JSON.
 
-Each peer does the job as its documentation says. Jobs: resave {model, out}; extract {model, out, inputs, outputs, types: name -> [dtype, shape]}; merge {parts, out}.
+Each peer does the job as its documentation says. Jobs: resave {model, out}; extract {model, out, inputs, outputs, types: name -> [dtype, shape]}; merge {parts, out};
+fold {model, out, shapes: input -> dims}.
 """
 import json
 import sys
@@ -62,10 +63,23 @@ def graphsurgeon_extract(model, out, inputs, outputs, types):
     onnx.save(onnx_graphsurgeon.export_onnx(graph), out)
 
 
+def onnxsim_fold(model, out, shapes):
+    import onnx
+    import onnxsim
+    simplified, _ = onnxsim.simplify(model, overwrite_input_shapes=shapes)
+    onnx.save(simplified, out)
+
+
+def onnxslim_fold(model, out, shapes):
+    import onnxslim
+    onnxslim.slim(model, output_model=out, input_shapes=[f"{name}:{','.join(map(str, dims))}" for name, dims in shapes.items()])
+
+
 JOBS = {
     ("onnx", "resave"): onnx_resave, ("onnx", "extract"): onnx_extract, ("onnx", "merge"): onnx_merge,
     ("onnx-ir", "resave"): ir_resave, ("onnx-ir", "extract"): ir_extract,
     ("onnx-graphsurgeon", "resave"): graphsurgeon_resave, ("onnx-graphsurgeon", "extract"): graphsurgeon_extract,
+    ("onnxsim", "fold"): onnxsim_fold, ("onnxslim", "fold"): onnxslim_fold,
 }
 
 if __name__ == "__main__":

@@ -44,9 +44,9 @@ def peer(name, job, **arguments):
     return [sys.executable, jobs, name, job, json.dumps({k: v if isinstance(v, (list, dict)) else str(v) for k, v in arguments.items()})]
 
 
-def wrong(path, inputs, outputs, whole=True):
+def wrong(path, inputs, outputs, whole=True, folded=False):
     """What a result got wrong, in words. In a process of its own: a child's peak memory begins with its parent's."""
-    asked = {"path": str(path), "model": str(model), "inputs": inputs, "outputs": outputs, "whole": whole}
+    asked = {"path": str(path), "model": str(model), "inputs": inputs, "outputs": outputs, "whole": whole, "folded": folded}
     return json.loads(subprocess.run([sys.executable, jobs.with_name("peer_check.py"), json.dumps(asked)], check=True,
                                      stdout=subprocess.PIPE).stdout)
 
@@ -82,6 +82,12 @@ def main():
         "gomai-opt": ([[bin_dir / "gomai-opt", "-q", model, "-o", result, "-p", "rename{boxes=boxes_}"]],
                       lambda: wrong(result, inputs, ["boxes_" if o == "boxes" else o for o in outputs])),
         **{name: ([peer(name, "resave", model=model, out=result)], whole) for name in ("onnx", "onnx-ir", "onnx-graphsurgeon")}})
+
+    size, rest = [3, 544, 960], "fold-constants,lift-constants,fold-identity,remove-no-ops,dedupe-nodes,prune"
+    frozen = lambda: wrong(result, inputs, outputs, folded=True)
+    compare("freeze and fold", {
+        "gomai-opt": ([[bin_dir / "gomai-opt", "-q", model, "-o", result, "-p", f"freeze-shapes{{image={'x'.join(map(str, size))}}},{rest}"]], frozen),
+        **{name: ([peer(name, "fold", model=model, out=result, shapes={inputs[0]: size})], frozen) for name in ("onnxsim", "onnxslim")}})
 
     types = {t["name"]: t for p in manifest["parts"] for t in p["inputs"] + p["outputs"]}
     plain = {name: [t["dtype"], t["shape"] and [d if isinstance(d, int) else f"d{i}" for i, d in enumerate(t["shape"])]] for name, t in types.items()}
