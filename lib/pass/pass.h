@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -88,10 +89,21 @@ class PassOptions {
   std::vector<std::pair<std::string, std::string>> free_;
 };
 
+struct ShapeChange {
+  std::string value;
+  std::string before;
+  std::string after;
+};
+
 class PassContext {
  public:
-  PassContext(Model& model, Editor& editor, const PassOptions& options, const Diagnostics& diagnostics)
-      : model_(model), editor_(editor), options_(options), diagnostics_(diagnostics) {}
+  PassContext(Model& model, Editor& editor, const PassOptions& options, const Diagnostics& diagnostics,
+              bool allow_shape_change = false)
+      : model_(model),
+        editor_(editor),
+        options_(options),
+        diagnostics_(diagnostics),
+        allow_shape_change_(allow_shape_change) {}
   const Model& model() const { return model_; }
   Editor& editor() { return editor_; }
   const Index& index() const { return editor_.index(); }
@@ -99,12 +111,22 @@ class PassContext {
   uint64_t AddSource(std::shared_ptr<const MappedFile> file) { return model_.AddSource(std::move(file)); }
   const PassOptions& options() const { return options_; }
   const Diagnostics& diagnostics() const { return diagnostics_; }
+  // May a graph output's known shape or dtype change?
+  bool allow_shape_change() const { return allow_shape_change_; }
+  // A declared shape that the pass itself changed: for the report, besides those that the runner corrects afterwards.
+  void ReportShapes(std::vector<ShapeChange> changes) {
+    shape_changes_.insert(shape_changes_.end(), std::make_move_iterator(changes.begin()),
+                          std::make_move_iterator(changes.end()));
+  }
+  std::vector<ShapeChange>& shape_changes() { return shape_changes_; }
 
  private:
   Model& model_;
   Editor& editor_;
   const PassOptions& options_;
   const Diagnostics& diagnostics_;
+  bool allow_shape_change_;
+  std::vector<ShapeChange> shape_changes_;
 };
 
 struct PassInfo {

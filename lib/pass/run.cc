@@ -19,12 +19,16 @@ absl::StatusOr<PassReport> RunOne(const PassInstance& pass, Model& model, const 
   const auto start = std::chrono::steady_clock::now();
   {
     Editor editor(model);
-    PassContext context(model, editor, pass.options, diagnostics);
+    PassContext context(model, editor, pass.options, diagnostics, options.allow_shape_change);
     GOMAI_RETURN_IF_ERROR(pass.info->run(context));
     GOMAI_ASSIGN_OR_RETURN(report.changes, editor.Commit());
+    report.shape_changes = std::move(context.shape_changes());
   }
   if (!report.changes.empty()) {
-    GOMAI_ASSIGN_OR_RETURN(report.shape_changes, RefreshDeclaredShapes(model, options.allow_shape_change));
+    GOMAI_ASSIGN_OR_RETURN(auto corrected, RefreshDeclaredShapes(model, options.allow_shape_change));
+    report.shape_changes = MergeShapeChanges(std::move(report.shape_changes), std::move(corrected));
+  } else {
+    report.shape_changes.clear();
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report.nodes_after = CountNodes(model);
