@@ -335,7 +335,7 @@ const PassInfo& FreezeShapesPass() {
                .help = "freeze even if inference finds that a node can't run at that size"},
           },
       .examples = {"freeze-shapes{image=3x480x640}", "freeze-shapes{height=480,width=640}",
-                   "freeze-shapes{image=\"[1,3,?,?]\"}"},
+                   "freeze-shapes{image=[1,3,?,?]}"},
       .run = Run,
   };
   return info;

@@ -232,7 +232,17 @@ bool NothingDeclared(const onnx::ModelProto& model) {
 
 std::string DeclaredText(const onnx::TypeProto& type) {
   const std::string name = TypeName(type);
-  return name.empty() ? "untyped" : type.has_tensor_type() ? fmt::format("{} {}", name, ShapeText(type)) : name;
+  if (name.empty()) {
+    return "untyped";
+  }
+  const onnx::TypeProto* inner = &type;
+  while (inner->has_sequence_type() || inner->has_optional_type()) {
+    inner = inner->has_sequence_type() ? &inner->sequence_type().elem_type() : &inner->optional_type().elem_type();
+  }
+  const bool tensor = inner->has_tensor_type() || inner->has_sparse_tensor_type();
+  return !tensor || (inner != &type && FindShape(*inner) == nullptr)
+             ? name
+             : fmt::format("{}{}{}", name, inner == &type ? " " : " of ", ShapeText(*inner));
 }
 
 std::vector<ShapeChange> MergeShapeChanges(std::vector<ShapeChange> changes, std::vector<ShapeChange> more) {
