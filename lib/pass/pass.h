@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -97,10 +98,21 @@ struct SideOutput {
   std::string text;
 };
 
+struct ShapeChange {
+  std::string value;
+  std::string before;
+  std::string after;
+};
+
 class PassContext {
  public:
-  PassContext(Model& model, Editor& editor, const PassOptions& options, const Diagnostics& diagnostics)
-      : model_(model), editor_(editor), options_(options), diagnostics_(diagnostics) {}
+  PassContext(Model& model, Editor& editor, const PassOptions& options, const Diagnostics& diagnostics,
+              bool allow_shape_change = false)
+      : model_(model),
+        editor_(editor),
+        options_(options),
+        diagnostics_(diagnostics),
+        allow_shape_change_(allow_shape_change) {}
   const Model& model() const { return model_; }
   Editor& editor() { return editor_; }
   const Index& index() const { return editor_.index(); }
@@ -114,6 +126,14 @@ class PassContext {
   bool again() const { return again_; }
   void Emit(SideOutput output) { side_outputs_.push_back(std::move(output)); }
   std::vector<SideOutput>& side_outputs() { return side_outputs_; }
+  // May a graph output's known shape or dtype change?
+  bool allow_shape_change() const { return allow_shape_change_; }
+  // A declared shape that the pass itself changed: for the report, besides those that the runner corrects afterwards.
+  void ReportShapes(std::vector<ShapeChange> changes) {
+    shape_changes_.insert(shape_changes_.end(), std::make_move_iterator(changes.begin()),
+                          std::make_move_iterator(changes.end()));
+  }
+  std::vector<ShapeChange>& shape_changes() { return shape_changes_; }
 
  private:
   Model& model_;
@@ -122,6 +142,8 @@ class PassContext {
   const Diagnostics& diagnostics_;
   bool again_ = false;
   std::vector<SideOutput> side_outputs_;
+  bool allow_shape_change_;
+  std::vector<ShapeChange> shape_changes_;
 };
 
 struct PassInfo {

@@ -39,12 +39,6 @@ absl::StatusOr<Pipeline> ParsePipeline(std::string_view text);
 // Several texts as one pipeline, in order; an error shows the text that it is in.
 absl::StatusOr<Pipeline> ParsePipelines(const std::vector<std::string>& texts);
 
-struct ShapeChange {
-  std::string value;
-  std::string before;
-  std::string after;
-};
-
 struct PassReport {
   std::string pass;  // its text
   Effect effect = Effect::kBitExact;

@@ -21,15 +21,19 @@ absl::StatusOr<PassReport> RunOne(const PassInstance& pass, Model& model, const 
   const auto start = std::chrono::steady_clock::now();
   for (bool again = true; again;) {
     Editor editor(model);
-    PassContext context(model, editor, pass.options, diagnostics);
+    PassContext context(model, editor, pass.options, diagnostics, options.allow_shape_change);
     GOMAI_RETURN_IF_ERROR(pass.info->run(context));
     GOMAI_ASSIGN_OR_RETURN(ChangeSet changes, editor.Commit());
     again = context.again() && !changes.empty();
     std::move(changes.lines.begin(), changes.lines.end(), std::back_inserter(report.changes.lines));
     std::move(context.side_outputs().begin(), context.side_outputs().end(), std::back_inserter(report.side_outputs));
+    report.shape_changes = MergeShapeChanges(std::move(report.shape_changes), std::move(context.shape_changes()));
   }
   if (!report.changes.empty()) {
-    GOMAI_ASSIGN_OR_RETURN(report.shape_changes, RefreshDeclaredShapes(model, options.allow_shape_change));
+    GOMAI_ASSIGN_OR_RETURN(auto corrected, RefreshDeclaredShapes(model, options.allow_shape_change));
+    report.shape_changes = MergeShapeChanges(std::move(report.shape_changes), std::move(corrected));
+  } else {
+    report.shape_changes.clear();
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report.nodes_after = CountNodes(model);
