@@ -333,7 +333,7 @@ const PassInfo& FoldConstantsPass() {
                .default_value = "true",
                .help = "replace an If by the branch that is always taken"},
           },
-      .examples = {"fold-constants", "fold-constants{limit=100M}", "fold-constants,fold-identity,prune"},
+      .examples = {"fold-constants", "fold-constants{limit=100M}", "freeze-shapes{image=3x480x640},fold-constants"},
       .run = Run,
   };
   return info;
