@@ -84,7 +84,7 @@ const PassInfo& StripPreprocessPass() {
               {.name = "name", .default_value = "preprocess", .help = "stem of the two files"},
           },
       .examples = {"strip-preprocess{at=normalised,image-size=480x640}",
-                   "strip-preprocess{at=scope:/transform->/encoder,network-size=480x640,sizes=inputs}"},
+                   "strip-preprocess{at=scope:/pre->/encoder,network-size=480x640,sizes=inputs}"},
       .run = Run,
   };
   return info;
