@@ -8,10 +8,11 @@
 #include "lib/graph/census.h"
 #include "lib/graph/verify.h"
 #include "lib/pass/pipeline.h"
+#include "lib/pass/save_results.h"
 #include "lib/split/plan_args.h"
-#include "lib/split/presets.h"
 #include "lib/split/split.h"
 #include "lib/split/survey.h"
+#include "tools/common/split_flags.h"
 #include "tools/common/split_report.h"
 #include "tools/common/tool.h"
 
@@ -22,6 +23,8 @@ constexpr char kExamples[] = R"(  gomai-split model.onnx --preset torchvision-ma
       what each part would hold; nothing is written
   gomai-split model.onnx --preset torchvision-maskrcnn -o parts/
       one file for each part, and parts/manifest.json
+  gomai-split model.onnx --preset torchvision-maskrcnn --image-size 480x640 -o parts/
+      ready for an NPU: preprocessing off, all sizes fixed, lists of boxes in fixed numbers
   gomai-split model.onnx -o parts/ --part stem=/layer1/Relu_output_0 --part body=scope:/layer2
       two parts by tensor and by scope, and the rest
   gomai-split model.onnx -o parts/ --by-size 50M --weights=shared
@@ -61,14 +64,17 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
     }
     return plan.status();
   }
+  std::vector<PassReport> reports;
   if (!plan->pipeline.empty()) {
     GOMAI_ASSIGN_OR_RETURN(const Pipeline pipeline, ParsePipeline(plan->pipeline));
     PipelineOptions options;
     options.allow_shape_change = arguments.allow_shape_change;
-    GOMAI_RETURN_IF_ERROR(RunPipeline(pipeline, model, options, diagnostics).status());
+    GOMAI_ASSIGN_OR_RETURN(reports, RunPipeline(pipeline, model, options, diagnostics));
+    GOMAI_ASSIGN_OR_RETURN(arguments.write.side_outputs, SideOutputs(reports));
     index.emplace(model.proto());
     held.clear();
     shapes = InferShapesOrWarn(model, *index, Diagnostics::Collect(&held));
+    DropGoneAliases(*index, &*plan);
   }
   GOMAI_RETURN_IF_ERROR(shapes.status());
   for (const Diagnostic& diagnostic : held) {
@@ -91,12 +97,13 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
   tool.Progress("writing the parts");
   GOMAI_ASSIGN_OR_RETURN(const WriteSplitReport report, WriteSplit(split, model, *index, arguments.write, diagnostics));
   const std::string manifest = (std::filesystem::path(arguments.folder) / "manifest.json").string();
-  tool.Print(said ? PartTable(survey, report.manifest) + "\n" : "");
+  tool.Print(said ? SplitText(reports, report, survey, tool.verbosity() > 0) : "");
   tool.Print(
       fmt::format("wrote {} parts and {} ({})\n", split.parts.size(), manifest, FormatBytes(report.bytes_written)));
   tool.document()["manifest"] = manifest;
   tool.document()["bytes_written"] = report.bytes_written;
   tool.document()["parts"] = SurveyJson(survey);
+  tool.document()["pipelines"] = SplitPipelinesJson(reports, report);
   return 0;
 }
 
@@ -109,26 +116,7 @@ int main(int argc, char** argv) {
   CLI::App& app = tool.app();
   app.add_option("model", arguments.model, "the model to cut")->required()->type_name("M.onnx");
   app.add_option("-o,--output", arguments.folder, "folder for the parts and manifest.json")->type_name("DIR");
-  app.add_option("--preset", arguments.plan.preset, "a built-in plan: " + gomai::PresetNames())->type_name("NAME");
-  app.add_option("--plan", arguments.plan.plan_file, "a plan as JSON ('-': stdin)")->type_name("FILE.json");
-  app.add_option(
-         "--part", arguments.plan.parts,
-         "a part and what it must produce: NAME=TENSOR,... or NAME=scope:/a/b; repeat for further parts, in order")
-      ->type_name("NAME=T,...")
-      ->allow_extra_args(false);
-  app.add_option("--device", arguments.plan.devices, "PART=cpu or PART=npu; repeat")
-      ->type_name("PART=D")
-      ->allow_extra_args(false);
-  app.add_option("--by-size", arguments.plan.by_size, "parts of at most this many bytes of weights (50M, 1G)")
-      ->type_name("SIZE");
-  app.add_option("--type", arguments.plan.types,
-                 "the dtype of a boundary value that can't be inferred: T:float32; repeat")
-      ->type_name("T:DTYPE")
-      ->allow_extra_args(false);
-  app.add_option("--shape", arguments.plan.shapes,
-                 "the shape of a boundary value that can't be inferred: T:?x4; repeat")
-      ->type_name("T:SHAPE")
-      ->allow_extra_args(false);
+  gomai::AddPlanFlags(app, &arguments.plan);
   app.add_flag("--print-plan", arguments.print_plan,
                "print what each part would hold and stop; with --json the plan itself");
   app.add_flag("--use-aliases", arguments.write.use_aliases,

@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include "lib/base/text.h"
 #include "lib/model/model.h"
 #include "lib/model/tensor.h"
+#include "lib/split/batching.h"
 #include "lib/split/manifest_names.h"
 #include "lib/split/part_file.h"
 
@@ -37,6 +39,39 @@ std::vector<ManifestTensor> Described(const std::vector<ValueSpec>& specs) {
     }
   }
   return tensors;
+}
+
+// A batched part's file has `size` rows where the manifest has a list: as the list that it stands for.
+absl::Status TakeListsFor(const ManifestPart& part, const std::filesystem::path& file,
+                          std::vector<ManifestTensor>* tensors) {
+  for (ManifestTensor& tensor : *tensors) {
+    const auto named = [&](const std::vector<std::string>& names) {
+      return std::find(names.begin(), names.end(), tensor.name) != names.end();
+    };
+    if ((!named(part.batching->inputs) && !named(part.batching->outputs)) || !tensor.shape || tensor.shape->empty()) {
+      continue;
+    }
+    Dim& rows = tensor.shape->front();
+    if (rows.value && *rows.value != part.batching->size) {
+      return FailedPrecondition("'{}' doesn't fit as part '{}': its '{}' has {} rows, and the manifest calls it on {}",
+                                file.string(), part.name, tensor.name, *rows.value, part.batching->size);
+    }
+    rows = Dim();
+  }
+  return absl::OkStatus();
+}
+
+ValueSpec SpecOf(const ManifestTensor& tensor, const std::string& name) {
+  ValueSpec spec;
+  spec.name = name;
+  spec.type = tensor.dtype;
+  spec.dtype = ParseDtype(tensor.dtype).value_or(0);
+  spec.has_shape = tensor.shape.has_value();
+  for (const Dim& dim : tensor.shape.value_or(std::vector<Dim>())) {
+    spec.shape.push_back(dim.value.value_or(-1));
+    spec.symbols.push_back(dim.symbol);
+  }
+  return spec;
 }
 
 absl::Status CheckTensorsOnly(const ManifestPart& part) {
@@ -82,7 +117,13 @@ absl::Status Chain::OpenPart(size_t index, const std::filesystem::path& folder, 
   if (!session.ok()) {
     return Annotate(session.status(), fmt::format("part '{}'", part.name));
   }
-  GOMAI_RETURN_IF_ERROR(CheckInterface(part, file, Described((*session)->inputs()), Described((*session)->outputs())));
+  std::vector<ManifestTensor> inputs = Described((*session)->inputs());
+  std::vector<ManifestTensor> outputs = Described((*session)->outputs());
+  if (part.batching) {
+    GOMAI_RETURN_IF_ERROR(TakeListsFor(part, file, &inputs));
+    GOMAI_RETURN_IF_ERROR(TakeListsFor(part, file, &outputs));
+  }
+  GOMAI_RETURN_IF_ERROR(CheckInterface(part, file, inputs, outputs));
   sessions_.push_back(*std::move(session));
   return absl::OkStatus();
 }
@@ -102,58 +143,109 @@ absl::Status Chain::Wire() {
       GOMAI_CHECK(spec != specs.end());  // OpenPart compared them
       ValueSpec own = *spec;
       own.name = ModelName(manifest_, input.name);
+      if (const auto& batching = manifest_.parts[i].batching;
+          batching && !own.shape.empty() &&
+          std::find(batching->inputs.begin(), batching->inputs.end(), input.name) != batching->inputs.end()) {
+        own.shape.front() = -1;
+      }
       read.emplace(own.name, std::move(own));
     }
   }
   for (const ManifestTensor& input : manifest_.inputs) {
     if (const auto found = read.find(input.name); found != read.end()) {
       inputs_.push_back(found->second);
-      continue;
+    } else {
+      unread_inputs_.push_back(SpecOf(input, input.name));
     }
-    ValueSpec spec;
-    spec.name = input.name;
-    spec.type = input.dtype;
-    spec.dtype = ParseDtype(input.dtype).value_or(0);
-    spec.has_shape = input.shape.has_value();
-    for (const Dim& dim : input.shape.value_or(std::vector<Dim>())) {
-      spec.shape.push_back(dim.value.value_or(-1));
-      spec.symbols.push_back(dim.symbol);
+  }
+  for (const ManifestPart& part : manifest_.parts) {
+    for (const ManifestTensor& output : part.outputs) {
+      const std::string name = ModelName(manifest_, output.name);
+      crossing_.emplace(name, SpecOf(output, name));
     }
-    unread_inputs_.push_back(std::move(spec));
+  }
+  for (const ManifestTensor& input : manifest_.inputs) {
+    crossing_.erase(input.name);  // a part that passes an input through
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<NamedTensors> Chain::Run(const NamedTensors& feeds,
-                                        const std::function<absl::Status(const PartRun&)>& after_part) {
-  std::vector<ValueSpec> expected = inputs_;
+std::vector<bool> Chain::Needed(const NamedTensors& feeds) const {
+  std::vector<bool> needed(manifest_.parts.size());
+  std::set<Key> read;  // by a part that runs
+  for (size_t i = needed.size(); i-- > 0;) {
+    const ManifestPart& part = manifest_.parts[i];
+    for (const ManifestTensor& output : part.outputs) {
+      const std::string name = ModelName(manifest_, output.name);
+      const bool fed = crossing_.contains(name) && feeds.contains(name);
+      needed[i] = needed[i] || (!fed && (output.model_output || read.contains({part.name, output.name})));
+    }
+    if (needed[i]) {
+      for (const ManifestTensor& input : part.inputs) {
+        read.emplace(input.from, input.name);
+      }
+    }
+  }
+  return needed;
+}
+
+std::vector<ValueSpec> Chain::Expected(const NamedTensors& feeds, const std::vector<bool>& needed) const {
+  std::set<std::string> read;
+  for (size_t i = 0; i < needed.size(); ++i) {
+    for (const ManifestTensor& input : manifest_.parts[i].inputs) {
+      if (needed[i] && input.from == kInput) {
+        read.insert(ModelName(manifest_, input.name));
+      }
+    }
+  }
+  std::vector<ValueSpec> expected;
+  std::copy_if(inputs_.begin(), inputs_.end(), std::back_inserter(expected),
+               [&](const ValueSpec& spec) { return read.contains(spec.name) || feeds.contains(spec.name); });
   std::copy_if(unread_inputs_.begin(), unread_inputs_.end(), std::back_inserter(expected),
                [&](const ValueSpec& spec) { return feeds.contains(spec.name); });
-  GOMAI_RETURN_IF_ERROR(CheckFeeds(expected, feeds));
+  for (const auto& [name, spec] : crossing_) {
+    if (feeds.contains(name)) {
+      expected.push_back(spec);
+    }
+  }
+  return expected;
+}
 
+absl::StatusOr<NamedTensors> Chain::Run(const NamedTensors& feeds,
+                                        const std::function<absl::Status(const PartRun&)>& after_part) {
+  const std::vector<bool> needed = Needed(feeds);
+  GOMAI_RETURN_IF_ERROR(CheckFeeds(Expected(feeds, needed), feeds));
   std::map<Key, HostTensor> values;
   NamedTensors outputs;
   for (size_t i = 0; i < sessions_.size(); ++i) {
     const ManifestPart& part = manifest_.parts[i];
-    if (options_.progress) {
-      options_.progress(fmt::format("running {}", part.name));
+    PartRun run;
+    if (needed[i]) {
+      if (options_.progress) {
+        options_.progress(fmt::format("running {}", part.name));
+      }
+      NamedTensors part_feeds;
+      for (const ManifestTensor& input : part.inputs) {
+        part_feeds.emplace(input.name, input.from == kInput ? feeds.at(ModelName(manifest_, input.name))
+                                                            : values.at({input.from, input.name}));
+      }
+      GOMAI_ASSIGN_OR_RETURN(run, RunPart(i, part_feeds));
     }
-    NamedTensors part_feeds;
-    for (const ManifestTensor& input : part.inputs) {
-      part_feeds.emplace(input.name, input.from == kInput ? feeds.at(ModelName(manifest_, input.name))
-                                                          : values.at({input.from, input.name}));
-    }
-    GOMAI_ASSIGN_OR_RETURN(PartRun run, RunPart(i, part_feeds));
     for (const ManifestTensor& output : part.outputs) {
-      const HostTensor& tensor = run.outputs.at(output.name);
+      const std::string name = ModelName(manifest_, output.name);
+      const auto fed = crossing_.contains(name) ? feeds.find(name) : feeds.end();
+      if (fed == feeds.end() && !needed[i]) {
+        continue;
+      }
+      const HostTensor& tensor = fed != feeds.end() ? fed->second : run.outputs.at(output.name);
       if (last_reader_.contains({part.name, output.name})) {
         values.emplace(Key(part.name, output.name), tensor);
       }
       if (output.model_output) {
-        outputs.insert_or_assign(ModelName(manifest_, output.name), tensor);
+        outputs.insert_or_assign(name, tensor);
       }
     }
-    if (after_part) {
+    if (after_part && needed[i]) {
       GOMAI_RETURN_IF_ERROR(after_part(run));
     }
     std::erase_if(values, [&](const auto& value) { return last_reader_.at(value.first) <= i; });
@@ -166,6 +258,16 @@ absl::StatusOr<PartRun> Chain::RunPart(size_t part, const NamedTensors& feeds) {
   PartRun run;
   run.part = manifest_.parts[part].name;
   run.inputs = feeds;
+  if (const auto& batching = manifest_.parts[part].batching; batching) {
+    absl::StatusOr<BatchedRun> batched = RunRows(*sessions_[part], *batching, feeds);
+    if (!batched.ok()) {
+      return Annotate(batched.status(), fmt::format("part '{}'", run.part));
+    }
+    run.outputs = std::move(batched->outputs);
+    run.seconds = batched->seconds;
+    run.calls = batched->calls;
+    return run;
+  }
   const auto start = std::chrono::steady_clock::now();
   absl::StatusOr<NamedTensors> outputs = sessions_[part]->Run(feeds, {});
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

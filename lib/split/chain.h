@@ -34,7 +34,8 @@ struct PartRun {
   std::string part;
   NamedTensors inputs;
   NamedTensors outputs;
-  double seconds = 0;  // the session's run alone
+  double seconds = 0;  // the session's runs alone
+  int64_t calls = 1;   // more for a part that takes its rows in fixed numbers; 0 if there is none
 };
 
 class Chain {
@@ -47,8 +48,11 @@ class Chain {
   const Manifest& manifest() const { return manifest_; }
   const std::vector<ValueSpec>& inputs() const { return inputs_; }  // the model's own that the parts need
 
-  // The model's outputs under the model's own names. `after_part` (may be null) sees each part's tensors, under the
-  // part's names, when it has run, to dump or compare them; an error that it gives ends the run.
+  // Feeds are the model's inputs; and any value that crosses between parts may be fed in place of them, under the
+  // model's own name: parts all of whose results are fed or unread don't run, and inputs that only they read needn't be
+  // fed. So preprocessing may be done outside. The model's outputs under the model's own names. `after_part` (may be
+  // null) sees each part's tensors, under the part's names, when it has run, to dump or compare them; an error that it
+  // gives ends the run.
   absl::StatusOr<NamedTensors> Run(const NamedTensors& feeds,
                                    const std::function<absl::Status(const PartRun&)>& after_part);
   // One part alone, on the feeds given under the part's names (for --isolated).
@@ -60,6 +64,10 @@ class Chain {
   Chain() = default;
   absl::Status OpenPart(size_t part, const std::filesystem::path& folder, Backend& backend);
   absl::Status Wire();
+  // Which parts must run, if these are fed.
+  std::vector<bool> Needed(const NamedTensors& feeds) const;
+  // What must, and what may be fed then.
+  std::vector<ValueSpec> Expected(const NamedTensors& feeds, const std::vector<bool>& needed) const;
 
   Manifest manifest_;
   ChainOptions options_;
@@ -67,6 +75,7 @@ class Chain {
   std::vector<ValueSpec> inputs_;
   std::vector<ValueSpec> unread_inputs_;  // the model's own that no part reads; they may be fed all the same
   std::map<Key, size_t> last_reader_;
+  std::map<std::string, ValueSpec> crossing_;  // what parts hand on, by the model's name
 };
 
 }  // namespace gomai

@@ -197,7 +197,41 @@ class Reader {
     GOMAI_ASSIGN_OR_RETURN(part.device, Text(json, "device", where));
     GOMAI_ASSIGN_OR_RETURN(part.inputs, Tensors(json, "inputs", where, Kind::kPartInput));
     GOMAI_ASSIGN_OR_RETURN(part.outputs, Tensors(json, "outputs", where, Kind::kPartOutput));
+    if (json.contains("batching")) {
+      GOMAI_ASSIGN_OR_RETURN(part.batching, Batching(json, where, part));
+    }
     return part;
+  }
+
+  absl::StatusOr<ManifestBatching> Batching(const Json& json, const std::string& where,
+                                            const ManifestPart& part) const {
+    const std::string path = Join(where, "batching");
+    GOMAI_ASSIGN_OR_RETURN(const Json* const object, Member(json, "batching", where, Json::value_t::object));
+    ManifestBatching batching;
+    const auto size = object->find("size");
+    if (size == object->end() || !size->is_number_integer() || size->get<int64_t>() < 1) {
+      return Broken(Where(path + ".size"), "must be a number of rows, 1 or more");
+    }
+    batching.size = size->get<int64_t>();
+    if (object->contains("axis") && (*object)["axis"] != 0) {
+      return Broken(Where(path + ".axis"), "must be 0, the only axis along which lists are taken apart");
+    }
+    GOMAI_ASSIGN_OR_RETURN(batching.inputs, Texts(*object, "inputs", path));
+    GOMAI_ASSIGN_OR_RETURN(batching.outputs, Texts(*object, "outputs", path));
+    for (const auto& [names, tensors] :
+         {std::pair(&batching.inputs, &part.inputs), std::pair(&batching.outputs, &part.outputs)}) {
+      for (const std::string& name : *names) {
+        const auto tensor =
+            std::find_if(tensors->begin(), tensors->end(), [&](const auto& t) { return t.name == name; });
+        if (tensor == tensors->end() || (tensor->shape && tensor->shape->empty())) {
+          return Broken(Where(path), fmt::format("names '{}', which is no list that the part reads or gives", name));
+        }
+      }
+    }
+    if (batching.inputs.empty() || batching.outputs.size() != part.outputs.size()) {
+      return Broken(Where(path), "must name at least one input, and every output of the part");
+    }
+    return batching;
   }
 
   absl::StatusOr<Runs> Order(const Json& json, const std::string& key) const {

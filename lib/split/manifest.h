@@ -38,6 +38,14 @@ struct ManifestTensor {
   std::optional<std::optional<std::vector<Dim>>> declared = std::nullopt;
 };
 
+// A part that takes its rows (the first axis of a list) `size` at a time: ceil(N / size) calls, the last one padded
+// with zeros. The tensors' shapes are those of the whole list.
+struct ManifestBatching {
+  int64_t size = 0;
+  std::vector<std::string> inputs;   // of the part's tensors, those that are lists
+  std::vector<std::string> outputs;  // all of them
+};
+
 struct ManifestPart {
   std::string name;
   std::string file;         // relative to the manifest
@@ -46,6 +54,7 @@ struct ManifestPart {
   std::string device;       // "cpu", "npu"
   std::vector<ManifestTensor> inputs;
   std::vector<ManifestTensor> outputs;
+  std::optional<ManifestBatching> batching = std::nullopt;
 };
 
 struct Manifest {

@@ -80,6 +80,13 @@ void PrintPart(const ManifestPart& part, std::string& out) {
   }
   out += ",\n      \"outputs\": ";
   PrintLines(lines, '[', ']', "      ", out);
+  if (part.batching) {
+    const Json batching = {{"axis", 0},
+                           {"size", part.batching->size},
+                           {"inputs", part.batching->inputs},
+                           {"outputs", part.batching->outputs}};
+    out += fmt::format(",\n      \"batching\": {}", OneLine(batching));
+  }
   out += "\n    }";
 }
 

@@ -33,6 +33,12 @@ class PartMerger {
 
   absl::StatusOr<Model> Merge() {
     for (const ManifestPart& part : manifest_.parts) {
+      if (part.batching) {
+        return FailedPrecondition(
+            "part '{}' takes {} rows at a time, and one model can't call it as often as it needs; split without "
+            "batching to merge the parts again",
+            part.name, part.batching->size);
+      }
       GOMAI_RETURN_IF_ERROR(AddPart(part));
     }
     onnx::GraphProto& graph = combiner_.graph();

@@ -48,8 +48,31 @@ bool IsPartName(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), allowed) && name != "." && name != "..";
 }
 
+// "" if the key isn't there.
+absl::StatusOr<std::string> Text(const Json& json, const char* key, const std::string& where) {
+  if (!json.contains(key)) {
+    return std::string();
+  }
+  if (!json[key].is_string()) {
+    return InvalidArgument("{}.{} must be a string", where, key);
+  }
+  return json[key].get<std::string>();
+}
+
+absl::StatusOr<PlanBatching> ParseBatching(const Json& json, const std::string& where) {
+  if (json == "limit") {
+    return PlanBatching();
+  }
+  if (!json.is_number_integer() || json.get<int64_t>() < 1) {
+    return InvalidArgument("{} must be a number of rows, 1 or more, or \"limit\": as many as the model allows for",
+                           where);
+  }
+  return PlanBatching{json.get<int64_t>()};
+}
+
 absl::StatusOr<PlanPart> ParsePart(const Json& json, const std::string& where) {
-  GOMAI_RETURN_IF_ERROR(CheckKeys(json, {"name", "outputs", "inputs", "forbid_ops", "max_nodes", "device"}, where));
+  GOMAI_RETURN_IF_ERROR(CheckKeys(
+      json, {"name", "outputs", "inputs", "forbid_ops", "max_nodes", "device", "batching", "pipeline"}, where));
   PlanPart part;
   if (!json.contains("name") || !json["name"].is_string()) {
     return InvalidArgument("{} needs a \"name\" (a string)", where);
@@ -77,8 +100,34 @@ absl::StatusOr<PlanPart> ParsePart(const Json& json, const std::string& where) {
     }
     part.device = json["device"].get<std::string>();
   }
+  if (json.contains("batching")) {
+    GOMAI_ASSIGN_OR_RETURN(part.batching, ParseBatching(json["batching"], where + ".batching"));
+  }
+  GOMAI_ASSIGN_OR_RETURN(part.pipeline, Text(json, "pipeline", where));
   return part;
 }
+
+absl::StatusOr<PlanNetwork> ParseNetwork(const Json& json, const std::string& where) {
+  GOMAI_RETURN_IF_ERROR(CheckKeys(json, {"input", "replaces", "pipeline", "part_pipeline", "batching"}, where));
+  PlanNetwork network;
+  GOMAI_ASSIGN_OR_RETURN(network.input, Text(json, "input", where));
+  GOMAI_ASSIGN_OR_RETURN(network.pipeline, Text(json, "pipeline", where));
+  GOMAI_ASSIGN_OR_RETURN(network.part_pipeline, Text(json, "part_pipeline", where));
+  if (json.contains("replaces")) {
+    GOMAI_ASSIGN_OR_RETURN(network.replaces, StringList(json["replaces"], where + ".replaces"));
+  }
+  if (json.contains("batching")) {
+    if (!json["batching"].is_object()) {
+      return InvalidArgument("{}.batching must be an object of part: rows", where);
+    }
+    for (const auto& [part, size] : json["batching"].items()) {
+      GOMAI_ASSIGN_OR_RETURN(network.batching[part], ParseBatching(size, fmt::format("{}.batching.{}", where, part)));
+    }
+  }
+  return network;
+}
+
+Json BatchingJson(const PlanBatching& batching) { return batching.size ? Json(*batching.size) : Json("limit"); }
 
 }  // namespace
 
@@ -116,7 +165,7 @@ absl::StatusOr<Plan> ParsePlan(std::string_view text, const std::string& origin)
     return InvalidArgument(
         "'{}' is not JSON; a plan looks like {{\"parts\": [{{\"name\": \"a\", \"outputs\": [\"T\"]}}]}}", origin);
   }
-  GOMAI_RETURN_IF_ERROR(CheckKeys(json, {"summary", "parts", "aliases", "pipeline"}, origin));
+  GOMAI_RETURN_IF_ERROR(CheckKeys(json, {"summary", "parts", "aliases", "pipeline", "network"}, origin));
   if (!json.contains("parts") || !json["parts"].is_array() || json["parts"].empty()) {
     return InvalidArgument("{}: \"parts\" must be a list of at least one part", origin);
   }
@@ -141,6 +190,9 @@ absl::StatusOr<Plan> ParsePlan(std::string_view text, const std::string& origin)
       return InvalidArgument("{}: pipeline must be a string, such as \"prune,strip-doc-strings\"", origin);
     }
     plan.pipeline = json["pipeline"].get<std::string>();
+  }
+  if (json.contains("network")) {
+    GOMAI_ASSIGN_OR_RETURN(plan.network, ParseNetwork(json["network"], origin + ": network"));
   }
   if (json.contains("summary")) {
     if (!json["summary"].is_string()) {
@@ -174,6 +226,12 @@ std::string PrintPlan(const Plan& plan) {
     if (part.max_nodes) {
       entry["max_nodes"] = *part.max_nodes;
     }
+    if (part.batching) {
+      entry["batching"] = BatchingJson(*part.batching);
+    }
+    if (!part.pipeline.empty()) {
+      entry["pipeline"] = part.pipeline;
+    }
     json["parts"].push_back(std::move(entry));
   }
   if (!plan.aliases.empty()) {
@@ -181,6 +239,16 @@ std::string PrintPlan(const Plan& plan) {
   }
   if (!plan.pipeline.empty()) {
     json["pipeline"] = plan.pipeline;
+  }
+  if (plan.network) {
+    Json& network = json["network"];
+    network = {{"input", plan.network->input}, {"replaces", plan.network->replaces}};
+    network["pipeline"] = plan.network->pipeline;
+    network["part_pipeline"] = plan.network->part_pipeline;
+    network["batching"] = Json::object();
+    for (const auto& [part, batching] : plan.network->batching) {
+      network["batching"][part] = BatchingJson(batching);
+    }
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

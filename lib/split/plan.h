@@ -17,6 +17,12 @@
 
 namespace gomai {
 
+// How many rows (of the first axis of what a part reads, a list of boxes, say) a part takes at a time.
+struct PlanBatching {
+  std::optional<int64_t> size;  // nullopt: as many as the model itself allows for
+  bool operator==(const PlanBatching&) const = default;
+};
+
 struct PlanPart {
   std::string name;
   std::vector<std::string> outputs;  // tensors, or "scope:/a/b": what leaves the scope
@@ -25,6 +31,17 @@ struct PlanPart {
   std::vector<std::string> forbid_ops;
   std::optional<int64_t> max_nodes;
   std::string device = "cpu";
+  std::optional<PlanBatching> batching = std::nullopt;
+  std::string pipeline = {};  // run on the part, after the cut
+};
+
+// What becomes of the plan when the network's input gets a fixed size (lib/split/network.h).
+struct PlanNetwork {
+  std::string input;                             // the tensor that enters the network, or a selector for it
+  std::vector<std::string> replaces;             // parts that go with the preprocessing
+  std::string pipeline;                          // run before the cut, behind strip-preprocess
+  std::string part_pipeline;                     // run on each part for the NPU
+  std::map<std::string, PlanBatching> batching;  // by part
 };
 
 struct Plan {
@@ -32,6 +49,7 @@ struct Plan {
   std::vector<PlanPart> parts;                 // without `rest`, which is implied
   std::map<std::string, std::string> aliases;  // friendly -> tensor, or a selector (presets)
   std::string pipeline;                        // run before the cut
+  std::optional<PlanNetwork> network;
 };
 
 // Names that a plan may have: part names are file stems and unique, outputs aren't repeated.

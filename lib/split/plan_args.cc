@@ -28,23 +28,58 @@ absl::StatusOr<Plan> PlanFromParts(const std::vector<std::string>& parts, const 
   return plan;
 }
 
-absl::Status SetDevices(const std::vector<std::string>& devices, Plan& plan) {
-  for (const std::string& text : devices) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals + 1 == text.size()) {
-      return InvalidArgument("--device '{}' must be PART=cpu or PART=npu", text);
+// "PART=VALUE": the part of the plan, and the value.
+absl::StatusOr<std::pair<PlanPart*, std::string>> OfPart(const std::string& text, std::string_view flag,
+                                                         std::string_view example, Plan& plan) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals + 1 == text.size()) {
+    return InvalidArgument("{} '{}' must be {}", flag, text, example);
+  }
+  const std::string name = text.substr(0, equals);
+  const auto part =
+      std::find_if(plan.parts.begin(), plan.parts.end(), [&](const PlanPart& p) { return p.name == name; });
+  if (part == plan.parts.end()) {
+    std::vector<std::string_view> names;
+    for (const PlanPart& known : plan.parts) {
+      names.push_back(known.name);
     }
-    const std::string name = text.substr(0, equals);
-    const auto part =
-        std::find_if(plan.parts.begin(), plan.parts.end(), [&](const PlanPart& p) { return p.name == name; });
-    if (part == plan.parts.end()) {
-      std::vector<std::string_view> names;
-      for (const PlanPart& known : plan.parts) {
-        names.push_back(known.name);
+    return NotFound("{} names the part '{}', which the plan doesn't have{}", flag, name, DidYouMean(name, names));
+  }
+  return std::pair(&*part, text.substr(equals + 1));
+}
+
+void AppendPipeline(const std::string& more, std::string* pipeline) {
+  *pipeline += (pipeline->empty() ? "" : ",") + more;
+}
+
+absl::Status SetParts(const PlanArguments& arguments, Plan& plan) {
+  for (const std::string& text : arguments.devices) {
+    GOMAI_ASSIGN_OR_RETURN(const auto given, OfPart(text, "--device", "PART=cpu or PART=npu", plan));
+    given.first->device = given.second;
+  }
+  for (const std::string& text : arguments.batching) {
+    GOMAI_ASSIGN_OR_RETURN(const auto given, OfPart(text, "--batching", "PART=K or PART=limit", plan));
+    const std::optional<int64_t> size = ParseInt64(given.second);
+    if (given.second != "limit" && (!size || *size < 1)) {
+      return InvalidArgument("--batching '{}': '{}' is no number of rows; give 1 or more, or limit", text,
+                             given.second);
+    }
+    given.first->batching = PlanBatching{size};
+  }
+  for (const std::string& text : arguments.pipelines) {
+    AppendPipeline(text, &plan.pipeline);
+  }
+  for (const std::string& text : arguments.part_pipelines) {
+    if (text.starts_with("*=")) {
+      for (PlanPart& part : plan.parts) {
+        if (part.device == "npu") {
+          AppendPipeline(text.substr(2), &part.pipeline);
+        }
       }
-      return NotFound("--device names the part '{}', which the plan doesn't have{}", name, DidYouMean(name, names));
+      continue;
     }
-    part->device = text.substr(equals + 1);
+    GOMAI_ASSIGN_OR_RETURN(const auto given, OfPart(text, "--part-pipeline", "PART=PASSES, or '*=PASSES'", plan));
+    AppendPipeline(given.second, &given.first->pipeline);
   }
   return absl::OkStatus();
 }
@@ -129,7 +164,8 @@ absl::StatusOr<Plan> MakePlan(const PlanArguments& arguments, const Model& model
     plan = PlanBySize(model, index, *bytes);
   }
   if (plan.ok()) {
-    GOMAI_RETURN_IF_ERROR(SetDevices(arguments.devices, *plan));
+    GOMAI_RETURN_IF_ERROR(SetParts(arguments, *plan));
+    GOMAI_RETURN_IF_ERROR(ApplyNetwork(arguments.network, index, &*plan));
   }
   return plan;
 }

@@ -9,6 +9,7 @@
 #include "lib/base/status.h"
 #include "lib/model/model.h"
 #include "lib/shape/infer.h"
+#include "lib/split/network.h"
 #include "lib/split/plan.h"
 #include "lib/split/split.h"
 
@@ -17,11 +18,15 @@ namespace gomai {
 struct PlanArguments {
   std::string preset;
   std::string plan_file;
-  std::vector<std::string> parts;    // NAME=T1,T2
-  std::string by_size;               // 50M
-  std::vector<std::string> devices;  // PART=npu
-  std::vector<std::string> types;    // T:float32
-  std::vector<std::string> shapes;   // T:?x4
+  std::vector<std::string> parts;           // NAME=T1,T2
+  std::string by_size;                      // 50M
+  std::vector<std::string> devices;         // PART=npu
+  std::vector<std::string> types;           // T:float32
+  std::vector<std::string> shapes;          // T:?x4
+  std::vector<std::string> pipelines;       // appended to the plan's own
+  std::vector<std::string> part_pipelines;  // PART=TEXT; '*' for each part for the NPU
+  std::vector<std::string> batching;        // PART=K or PART=limit
+  NetworkArguments network;
 };
 
 // Exactly one of preset, plan_file, parts and by_size. `draft`: see PlanFromPreset. Lists split at commas; a tensor

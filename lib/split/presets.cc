@@ -60,6 +60,9 @@ Plan MapPlan(Plan plan, const Change& change) {
   for (auto& [friendly, selector] : plan.aliases) {
     selector = MapScopes(selector, change);
   }
+  if (plan.network) {
+    plan.network->input = MapScopes(plan.network->input, change);
+  }
   return plan;
 }
 

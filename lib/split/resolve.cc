@@ -9,6 +9,7 @@
 
 #include "lib/base/text.h"
 #include "lib/model/dtype.h"
+#include "lib/shape/interval.h"
 #include "lib/split/presets.h"
 #include "lib/split/rules.h"
 #include "lib/split/selector.h"
@@ -47,6 +48,7 @@ class Resolver {
     DropEmptyRest();
     GOMAI_RETURN_IF_ERROR(CheckRules(plan_, split_, index_, aliases_));
     GOMAI_RETURN_IF_ERROR(FillTypes(index_, shapes_, options_, diagnostics_, split_));
+    GOMAI_RETURN_IF_ERROR(FillRows());
     split_.aliases = aliases_;
     split_.part_of_node.reserve(index_.scope(index_.main_scope()).nodes.size());
     for (const NodeId node : index_.scope(index_.main_scope()).nodes) {
@@ -106,7 +108,7 @@ class Resolver {
 
   absl::Status Assign(size_t k) {
     const PlanPart& plan_part = plan_.parts[k];
-    SplitPart part{.name = plan_part.name, .device = plan_part.device};
+    SplitPart part{.name = plan_part.name, .device = plan_part.device, .pipeline = plan_part.pipeline};
     std::set<ValueId> seen;
     for (const std::string& selector : plan_part.outputs) {
       const bool scope = selector.starts_with(kScopePrefix) && index_.FindValue(index_.main_scope(), selector) == kNone;
@@ -326,6 +328,31 @@ class Resolver {
         }
       }
     }
+  }
+
+  // How many rows batched parts take: as asked, or the most that the model lets their lists have.
+  absl::Status FillRows() {
+    for (size_t k = 0; k < plan_.parts.size(); ++k) {
+      const std::optional<PlanBatching>& batching = plan_.parts[k].batching;
+      SplitPart& part = split_.parts[k];
+      if (!batching || batching->size) {
+        part.rows = batching ? batching->size : std::nullopt;
+        continue;
+      }
+      for (const ValueId input : part.inputs) {
+        const std::vector<int64_t>* limits = shapes_.Limits(index_.value(input).name);
+        if (limits != nullptr && !limits->empty() && limits->front() != Interval::kHighest) {
+          part.rows = std::min(part.rows.value_or(limits->front()), limits->front());
+        }
+      }
+      if (!part.rows || *part.rows < 1) {
+        return InvalidArgument(
+            "nothing in the model limits how many rows go into part '{}'; say how many it takes at a time with "
+            "--batching {}=K",
+            part.name, part.name);
+      }
+    }
+    return absl::OkStatus();
   }
 
   void DropEmptyRest() {

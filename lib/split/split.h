@@ -15,6 +15,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@
 #include "lib/graph/index.h"
 #include "lib/model/model.h"
 #include "lib/model/save.h"
+#include "lib/pass/pipeline.h"
 #include "lib/shape/infer.h"
 #include "lib/split/manifest.h"
 #include "lib/split/plan.h"
@@ -37,6 +39,8 @@ struct SplitPart {
   std::vector<NodeId> order = {};      // both, in the order in which they are written
   std::vector<ValueId> inputs = {};    // boundary values, in order of first use
   std::vector<ValueId> outputs = {};   // asked for, in that order; then what later parts read, in node order
+  std::optional<int64_t> rows = {};    // it takes its rows so many at a time
+  std::string pipeline = {};           // run on it when it is built
 };
 
 struct Split {
@@ -65,6 +69,9 @@ absl::StatusOr<Model> BuildPart(const Split& split, size_t part, const Model& mo
 
 struct WriteSplitOptions {
   std::filesystem::path folder;
+  // What the plan's own pipeline gave besides the model (lib/pass/save_results.h): written too. A model that makes
+  // inputs of the one that is split becomes the first part.
+  std::vector<const SideOutput*> side_outputs = {};
   SaveOptions save;
   bool use_aliases = false;
   bool full_digest = false;
@@ -73,10 +80,11 @@ struct WriteSplitOptions {
 struct WriteSplitReport {
   Manifest manifest;
   uint64_t bytes_written = 0;
+  std::vector<std::pair<std::string, std::vector<PassReport>>> pipelines = {};  // of each part that has one
 };
 
-// Builds all parts, writes them together (all or none), then manifest.json, then removes part files of an older split
-// there that this one doesn't write.
+// Builds all parts, fixes the rows of those that are batched, runs their pipelines, writes them together (all or none),
+// then manifest.json, then removes part files of an older split there that this one doesn't write.
 absl::StatusOr<WriteSplitReport> WriteSplit(const Split& split, const Model& model, const Index& index,
                                             const WriteSplitOptions& options, const Diagnostics& diagnostics);
 

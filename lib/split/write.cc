@@ -1,11 +1,15 @@
 // Writing a split: all parts together (a full disk leaves none), then the manifest, then the part files of an older
 // split in the same folder that the new one doesn't write. Nothing else there is touched.
+#include <algorithm>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "lib/base/parallel.h"
 #include "lib/model/dtype.h"
+#include "lib/pass/save_results.h"
+#include "lib/split/batching.h"
 #include "lib/split/run_parts.h"
 #include "lib/split/split.h"
 
@@ -67,8 +71,9 @@ std::map<std::string, std::string> FriendlyNames(const Split& split, const Index
 
 class Writer {
  public:
-  Writer(const Split& split, const Model& model, const Index& index, const WriteSplitOptions& options)
-      : split_(split), model_(model), index_(index), options_(options) {
+  Writer(const Split& split, const Model& model, const Index& index, const WriteSplitOptions& options,
+         const Diagnostics& diagnostics)
+      : split_(split), model_(model), index_(index), options_(options), diagnostics_(diagnostics) {
     for (size_t k = 0; k < split.parts.size(); ++k) {
       for (const ValueId input : split.parts[k].inputs) {
         readers_[input].push_back(k);
@@ -105,13 +110,17 @@ class Writer {
       GOMAI_ASSIGN_OR_RETURN(parts[k], BuildPart(split_, k, model_, index_, rename_));
       return absl::OkStatus();
     }));
+    WriteSplitReport report;
+    GOMAI_RETURN_IF_ERROR(FinishParts(&parts, &report));
     for (size_t k = 0; k < parts.size(); ++k) {
       items.push_back({&parts[k], options_.folder / FileOf(k)});
     }
+    const std::vector<SaveItem> side = SideModels(options_.side_outputs, options_.folder);
+    GOMAI_RETURN_IF_ERROR(CheckSideNames());
+    items.insert(items.end(), side.begin(), side.end());
     SaveOptions options = options_.save;
     options.digests = true;
     SaveReport saved;
-    WriteSplitReport report;
     GOMAI_RETURN_IF_ERROR(ParallelFor(2, [&](size_t i) -> absl::Status {
       if (i == 0) {
         GOMAI_ASSIGN_OR_RETURN(saved, SaveAll(items, options));
@@ -122,6 +131,10 @@ class Writer {
     }));
     report.bytes_written = saved.bytes_written;
     GOMAI_RETURN_IF_ERROR(FillManifest(parts, saved, &report.manifest));
+    for (size_t i = 0; i < side.size(); ++i) {
+      AddFirstPart(*options_.side_outputs[i], saved.digests[parts.size() + i], &report.manifest);
+    }
+    GOMAI_RETURN_IF_ERROR(WriteSideTexts(options_.side_outputs, options_.folder));
     const std::string text = PrintManifest(report.manifest);
     GOMAI_RETURN_IF_ERROR(WriteTextFile(manifest_file, text));
     const std::string script = RunPartsScript(report.manifest);
@@ -129,6 +142,127 @@ class Writer {
     report.bytes_written += text.size() + script.size();
     RemoveLeftovers(older, saved);
     return report;
+  }
+
+  // Rows fixed and pipelines run. One after another: a pipeline may start a runtime of its own.
+  absl::Status FinishParts(std::vector<Model>* parts, WriteSplitReport* report) {
+    batching_.resize(parts->size());
+    for (size_t k = 0; k < parts->size(); ++k) {
+      const SplitPart& part = split_.parts[k];
+      Model& model = (*parts)[k];
+      if (part.rows) {
+        absl::StatusOr<ManifestBatching> batching = FixRows(model, *part.rows);
+        if (!batching.ok()) {
+          return Annotate(batching.status(), fmt::format("part '{}'", part.name));
+        }
+        batching_[k] = *std::move(batching);
+      }
+      if (part.pipeline.empty()) {
+        continue;
+      }
+      const onnx::GraphProto fixed = InterfaceOf(model.proto().graph());
+      absl::StatusOr<Pipeline> pipeline = ParsePipeline(part.pipeline);
+      absl::StatusOr<std::vector<PassReport>> reports = pipeline.status();
+      if (pipeline.ok()) {
+        reports = RunPipeline(*pipeline, model, {}, diagnostics_);
+      }
+      if (!reports.ok()) {
+        return Annotate(reports.status(), fmt::format("the pipeline of part '{}'", part.name));
+      }
+      GOMAI_RETURN_IF_ERROR(CheckInterfaceKept(part, fixed, model.proto().graph()));
+      report->pipelines.emplace_back(part.name, *std::move(reports));
+    }
+    return absl::OkStatus();
+  }
+
+  static onnx::GraphProto InterfaceOf(const onnx::GraphProto& graph) {
+    onnx::GraphProto interface;
+    *interface.mutable_input() = graph.input();
+    *interface.mutable_output() = graph.output();
+    return interface;
+  }
+
+  // A part's pipeline must leave what it reads and gives as it is: others rely on it.
+  static absl::Status CheckInterfaceKept(const SplitPart& part, const onnx::GraphProto& before,
+                                         const onnx::GraphProto& after) {
+    for (const auto& [was, now, what] :
+         {std::tuple(&before.input(), &after.input(), "input"), {&before.output(), &after.output(), "output"}}) {
+      bool kept = was->size() == now->size();
+      for (int i = 0; kept && i < was->size(); ++i) {
+        const ManifestTensor a = DescribeTensor(was->Get(i));
+        const ManifestTensor b = DescribeTensor(now->Get(i));
+        if (a.name != b.name || a.dtype != b.dtype || !ShapesAgree(a, b)) {
+          return FailedPrecondition(
+              "the pipeline of part '{}' makes its {} '{}', {}, into '{}', {}: parts must fit together", part.name,
+              what, a.name, DescribeType(a), b.name, DescribeType(b));
+        }
+      }
+      if (!kept) {
+        return FailedPrecondition("the pipeline of part '{}' leaves it {} {}s where it had {}: parts must fit together",
+                                  part.name, now->size(), what, was->size());
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckSideNames() const {
+    for (const SideOutput* side : options_.side_outputs) {
+      for (const SplitPart& part : split_.parts) {
+        if (part.name == side->name) {
+          return InvalidArgument(
+              "the pipeline writes '{}.onnx', which is also a part's file; name one of them otherwise", part.name);
+        }
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // A model that makes what the others take for inputs of the model, in front of them. One that doesn't is only
+  // written.
+  void AddFirstPart(const SideOutput& side, const std::string& digest, Manifest* manifest) const {
+    const onnx::GraphProto& graph = side.model->proto().graph();
+    ManifestPart first{.name = side.name,
+                       .file = side.name + ".onnx",
+                       .digest = digest,
+                       .file_digest = {},
+                       .device = "cpu",
+                       .inputs = {},
+                       .outputs = {}};
+    std::set<std::string> made;
+    for (const onnx::ValueInfoProto& output : graph.output()) {
+      ManifestTensor tensor = DescribeTensor(output);
+      for (ManifestPart& part : manifest->parts) {
+        for (ManifestTensor& input : part.inputs) {
+          if (input.from == "input" && input.name == tensor.name) {
+            input.from = side.name;
+            tensor.to.push_back(part.name);
+            made.insert(tensor.name);
+          }
+        }
+      }
+      first.outputs.push_back(std::move(tensor));
+    }
+    if (made.empty()) {
+      return;
+    }
+    std::erase_if(manifest->inputs, [&](const ManifestTensor& input) { return made.contains(input.name); });
+    std::vector<ManifestTensor> inputs;
+    for (const onnx::ValueInfoProto& input : graph.input()) {
+      ManifestTensor tensor = DescribeTensor(input);
+      tensor.from = "input";
+      first.inputs.push_back(tensor);
+      const bool known = std::any_of(manifest->inputs.begin(), manifest->inputs.end(),
+                                     [&](const ManifestTensor& other) { return other.name == tensor.name; });
+      tensor.from.clear();
+      if (!known) {
+        inputs.push_back(std::move(tensor));
+      }
+    }
+    manifest->inputs.insert(manifest->inputs.begin(), inputs.begin(), inputs.end());
+    manifest->parts.insert(manifest->parts.begin(), std::move(first));
+    Runs nodes{{side.name, static_cast<uint64_t>(graph.node_size())}};
+    nodes.insert(nodes.end(), manifest->node_order.begin(), manifest->node_order.end());
+    manifest->node_order = std::move(nodes);
   }
 
   std::string FileOf(size_t k) const { return split_.parts[k].name + ".onnx"; }
@@ -209,7 +343,12 @@ class Writer {
     } else {
       manifest.aliases = split_.aliases;
     }
-    FillOrders(parts, manifest);
+    // Of parts that were edited the order in the source says nothing any more.
+    const bool edited = std::any_of(split_.parts.begin(), split_.parts.end(),
+                                    [](const SplitPart& part) { return !part.pipeline.empty(); });
+    if (!edited) {
+      FillOrders(parts, manifest);
+    }
     FillUnread(manifest);
     return absl::OkStatus();
   }
@@ -278,8 +417,10 @@ class Writer {
     if (options_.full_digest) {
       GOMAI_ASSIGN_OR_RETURN(described.file_digest, FileDigest(options_.folder / described.file));
     }
+    described.batching = batching_[k];
     for (size_t i = 0; i < part.inputs.size(); ++i) {
       ManifestTensor tensor = DescribeTensor(graph.input(static_cast<int>(i)));
+      OpenRows(described.batching ? &described.batching->inputs : nullptr, part.inputs[i], &tensor);
       const auto producer = split_.producer.find(part.inputs[i]);
       tensor.from =
           producer == split_.producer.end() ? "input" : split_.parts[static_cast<size_t>(producer->second)].name;
@@ -287,6 +428,7 @@ class Writer {
     }
     for (size_t i = 0; i < part.outputs.size(); ++i) {
       ManifestTensor tensor = DescribeTensor(graph.output(static_cast<int>(i)));
+      OpenRows(described.batching ? &described.batching->outputs : nullptr, part.outputs[i], &tensor);
       const Index::Value& value = index_.value(part.outputs[i]);
       tensor.model_output = value.is_graph_output;
       if (!value.is_graph_output && value.info != nullptr) {
@@ -304,6 +446,20 @@ class Writer {
     return described;
   }
 
+  // The manifest has the whole list, where the part's file has as many rows as it takes at a time.
+  void OpenRows(const std::vector<std::string>* lists, ValueId value, ManifestTensor* tensor) const {
+    if (lists == nullptr || std::find(lists->begin(), lists->end(), tensor->name) == lists->end()) {
+      return;
+    }
+    Dim rows;
+    if (const auto type = split_.types.find(value); type != split_.types.end()) {
+      if (const onnx::TensorShapeProto* shape = FindShape(type->second); shape != nullptr && shape->dim_size() > 0) {
+        rows = DescribeShape(*shape).front();
+      }
+    }
+    tensor->shape->front() = rows.value ? Dim() : rows;
+  }
+
   // The source as seen from the manifest, so that the pair can be moved together.
   std::string SourceFile() const {
     if (model_.path().empty()) {
@@ -318,7 +474,9 @@ class Writer {
   const Model& model_;
   const Index& index_;
   const WriteSplitOptions& options_;
+  const Diagnostics& diagnostics_;
   std::map<std::string, std::string> rename_;
+  std::vector<std::optional<ManifestBatching>> batching_;     // by part
   std::unordered_map<ValueId, std::vector<size_t>> readers_;  // the parts that a value is an input of, in order
 };
 
@@ -329,7 +487,7 @@ absl::StatusOr<WriteSplitReport> WriteSplit(const Split& split, const Model& mod
   if (model.proto().training_info_size() > 0) {
     diagnostics.Warn(model.path().string(), "its training_info belongs to no part and is left out of all of them");
   }
-  return Writer(split, model, index, options).Write();
+  return Writer(split, model, index, options, diagnostics).Write();
 }
 
 }  // namespace gomai

@@ -1,0 +1,89 @@
+// The network's entry of a plan, carried out.
+#include "lib/split/network.h"
+
+#include <algorithm>
+
+#include "lib/split/selector.h"
+
+namespace gomai {
+namespace {
+
+// As pipelines quote values.
+std::string Quoted(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    quoted += c == '"' || c == '\\' ? "\\" : "";
+    quoted += c;
+  }
+  return quoted + "\"";
+}
+
+void AppendPipeline(const std::string& more, std::string* pipeline) {
+  if (!more.empty()) {
+    *pipeline += (pipeline->empty() ? "" : ",") + more;
+  }
+}
+
+}  // namespace
+
+absl::Status ApplyNetwork(const NetworkArguments& arguments, const Index& index, Plan* plan) {
+  const PlanNetwork network = plan->network.value_or(PlanNetwork());
+  plan->network.reset();
+  if (arguments.image_size.empty() && arguments.network_size.empty()) {
+    if (!arguments.input.empty() || !arguments.sizes.empty()) {
+      return InvalidArgument("{} needs a size: give --image-size HxW or --network-size HxW",
+                             arguments.input.empty() ? "--sizes" : "--network-input");
+    }
+    return absl::OkStatus();
+  }
+  const std::string& selector = arguments.input.empty() ? network.input : arguments.input;
+  if (selector.empty()) {
+    return InvalidArgument(
+        "which tensor enters the network? Name it with --network-input, or as network.input in the plan");
+  }
+  const absl::StatusOr<std::vector<ValueId>> values = SelectNamed(index, plan->aliases, selector);
+  if (!values.ok()) {
+    return Annotate(values.status(), "the network's input");
+  }
+  if (values->size() != 1) {
+    return InvalidArgument("the network's input '{}' stands for {} tensors; name one with --network-input", selector,
+                           values->size());
+  }
+  const std::string tensor(index.value(values->front()).name);
+  std::string pipeline = fmt::format("strip-preprocess{{at={}", Quoted(tensor));
+  const std::pair<const char*, const std::string*> options[] = {
+      {"image-size", &arguments.image_size}, {"network-size", &arguments.network_size}, {"sizes", &arguments.sizes}};
+  for (const auto& [name, value] : options) {
+    pipeline += value->empty() ? "" : fmt::format(",{}={}", name, *value);
+  }
+  pipeline += "}";
+  AppendPipeline(network.pipeline.empty() ? "fold-constants,fold-identity,prune" : network.pipeline, &pipeline);
+  AppendPipeline(plan->pipeline, &pipeline);
+  plan->pipeline = pipeline;
+  std::erase_if(plan->parts, [&](const PlanPart& part) {
+    return std::find(network.replaces.begin(), network.replaces.end(), part.name) != network.replaces.end();
+  });
+  for (PlanPart& part : plan->parts) {
+    // The scope that gave it is gone behind the cut.
+    if (part.inputs) {
+      std::replace(part.inputs->begin(), part.inputs->end(), selector, tensor);
+    }
+    if (part.device == "npu") {
+      std::string own = network.part_pipeline;
+      AppendPipeline(part.pipeline, &own);
+      part.pipeline = own;
+    }
+    if (const auto batching = network.batching.find(part.name); batching != network.batching.end() && !part.batching) {
+      part.batching = batching->second;
+    }
+  }
+  return absl::OkStatus();
+}
+
+void DropGoneAliases(const Index& index, Plan* plan) {
+  std::erase_if(plan->aliases, [&](const auto& alias) {
+    return !alias.second.starts_with(kScopePrefix) && index.FindValue(index.main_scope(), alias.second) == kNone;
+  });
+}
+
+}  // namespace gomai
