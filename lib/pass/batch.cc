@@ -268,8 +268,15 @@ class Planner {
     if (bare_faults.empty() && sizes.empty()) {
       return plan;
     }
-    // At the size asked for, nothing may be wrong at all: the size baked in is the one wanted.
-    if (std::find(sizes.begin(), sizes.end(), size_) != sizes.end() && !bare_faults.empty()) {
+    std::vector<BakedSize> others;  // constants that would be another batch's
+    for (const int64_t old_size : sizes) {
+      const BakedSizes found = FindBaked(model_, index_, bare, marker_, old_size);
+      if (old_size != size_) {
+        others.insert(others.end(), found.sure.begin(), found.sure.end());
+      }
+    }
+    // The model may be made for the very size that is asked for.
+    if (others.empty()) {
       GOMAI_ASSIGN_OR_RETURN(const BatchProbe wanted, ProbeBatch(model_, axis_, size_, {}, 1));
       if (Faults(wanted, size_).empty()) {
         return plan;
@@ -292,12 +299,8 @@ class Planner {
       }
     }
     plan.doubts = bare_faults;
-    for (const int64_t old_size : sizes) {
-      for (const BakedSize& baked : FindBaked(model_, index_, bare, marker_, old_size).sure) {
-        if (old_size != size_) {
-          plan.doubts.push_back(Doubt(baked));
-        }
-      }
+    for (const BakedSize& baked : others) {
+      plan.doubts.push_back(Doubt(baked));
     }
     return plan;
   }
