@@ -128,7 +128,8 @@ class Freezing {
         changed = true;
       }
       if (changed) {
-        lines.push_back(fmt::format("froze input {}: {} -> {}", input.name(), before, DeclaredText(input.type())));
+        lines.push_back(fmt::format("froze input {} at {}", input.name(), ShapeText(input.type())));
+        changes.push_back({input.name(), before, DeclaredText(input.type())});
       }
     }
     // A symbol that no input carries any more has no meaning left but the number that took its place.

@@ -183,6 +183,14 @@ class Planner {
     return value != kNone && reached_[static_cast<size_t>(value)];
   }
 
+  // The faults at the size asked for, whose numbers say more than the marker's; at the marker if it has none.
+  absl::StatusOr<std::vector<std::string>> InUsersTerms(const std::vector<std::string>& faults,
+                                                        const std::vector<BakedSize>& repairs, int64_t old_size) const {
+    GOMAI_ASSIGN_OR_RETURN(const BatchProbe probe, ProbeBatch(model_, axis_, size_, repairs, old_size));
+    std::vector<std::string> wanted = Faults(probe, size_);
+    return wanted.empty() ? faults : wanted;
+  }
+
   // Outputs that lead with the batch at its old size.
   absl::Status FindLeading(int64_t old_size) {
     GOMAI_ASSIGN_OR_RETURN(const BatchProbe old, ProbeBatch(model_, axis_, old_size, {}, 1));
@@ -202,7 +210,9 @@ class Planner {
     GOMAI_RETURN_IF_ERROR(FindLeading(old_size));
     GOMAI_ASSIGN_OR_RETURN(Attempt attempt, Repair(old_size));
     plan.repairs = std::move(attempt.repairs);
-    plan.doubts = std::move(attempt.faults);
+    if (!attempt.faults.empty()) {
+      GOMAI_ASSIGN_OR_RETURN(plan.doubts, InUsersTerms(attempt.faults, plan.repairs, old_size));
+    }
     for (const BakedSize& baked : attempt.left) {
       if (old_size > 1 && index_.node(baked.node).proto->op_type() == "Reshape") {
         plan.doubts.push_back(Doubt(baked));
@@ -268,8 +278,15 @@ class Planner {
     if (bare_faults.empty() && sizes.empty()) {
       return plan;
     }
-    // At the size asked for, nothing may be wrong at all: the size baked in is the one wanted.
-    if (std::find(sizes.begin(), sizes.end(), size_) != sizes.end() && !bare_faults.empty()) {
+    std::vector<BakedSize> others;  // constants that would be another batch's
+    for (const int64_t old_size : sizes) {
+      const BakedSizes found = FindBaked(model_, index_, bare, marker_, old_size);
+      if (old_size != size_) {
+        others.insert(others.end(), found.sure.begin(), found.sure.end());
+      }
+    }
+    // The model may be made for the very size that is asked for.
+    if (others.empty()) {
       GOMAI_ASSIGN_OR_RETURN(const BatchProbe wanted, ProbeBatch(model_, axis_, size_, {}, 1));
       if (Faults(wanted, size_).empty()) {
         return plan;
@@ -291,13 +308,11 @@ class Planner {
         return plan;
       }
     }
-    plan.doubts = bare_faults;
-    for (const int64_t old_size : sizes) {
-      for (const BakedSize& baked : FindBaked(model_, index_, bare, marker_, old_size).sure) {
-        if (old_size != size_) {
-          plan.doubts.push_back(Doubt(baked));
-        }
-      }
+    if (!bare_faults.empty()) {
+      GOMAI_ASSIGN_OR_RETURN(plan.doubts, InUsersTerms(bare_faults, {}, 1));
+    }
+    for (const BakedSize& baked : others) {
+      plan.doubts.push_back(Doubt(baked));
     }
     return plan;
   }

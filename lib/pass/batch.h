@@ -79,7 +79,8 @@ absl::StatusOr<BatchProbe> ProbeBatch(const Model& model, const BatchAxis& axis,
 // A prime that no size of the model is a multiple of.
 int64_t FindMarker(const Model& model, const Inferred& inferred);
 
-// The values of a small constant of integers: an initializer that can't be overridden, or a Constant. nullopt: none.
+// The values of a small constant of integers: a Constant, or an initializer that can't be overridden (before IR version
+// 4: any). nullopt: none.
 std::optional<std::vector<int64_t>> ConstantInts(const Model& model, const Index& index, ValueId value);
 
 // Writes new values into constants, in whatever form they are stored; one that has other users gets a private copy.

@@ -171,7 +171,10 @@ int ElementOfAxis0(const std::vector<int64_t>& axes, int rank) {
 
 std::optional<std::vector<int64_t>> ConstantInts(const Model& model, const Index& index, ValueId value_id) {
   const Index::Value& value = index.value(value_id);
-  if (value.origin == Index::Origin::kInitializer && value.initializer != nullptr) {
+  // Before IR version 4 every initializer had to be an input as well, though nobody meant to override it.
+  const int64_t version = model.proto().ir_version();
+  const bool listed = value.origin == Index::Origin::kInput && version > 0 && version < 4;
+  if ((value.origin == Index::Origin::kInitializer || listed) && value.initializer != nullptr) {
     return TensorInts(*value.initializer, model);
   }
   if (value.producer == kNone) {

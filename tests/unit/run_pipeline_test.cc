@@ -190,5 +190,29 @@ TEST_CASE("the registry is sorted, complete, and every declaration is usable") {
   }
 }
 
+TEST_CASE("an edit anywhere corrects false declarations in bodies, and only those") {
+  Model model = LoadText(R"(
+main (bool c, float[2,3] x) => (float[2,3] y) {
+  a = Relu (x)
+  y = If (c) <
+    then_branch = yes () => (float[2,4] t) <float[2,9] u, float[n,3] v> { u = Neg (a) v = Exp (u) t = Neg (v) },
+    else_branch = no () => (float[2,3] e) { e = Abs (a) }
+  >
+}
+)");
+  const auto reports = Run(model, "name-nodes");
+  INFO(reports.status());
+  REQUIRE(reports.ok());
+  const auto& changes = (*reports)[0].shape_changes;
+  REQUIRE(changes.size() == 2);
+  CHECK(changes[0].value.starts_with("u in "));
+  CHECK(changes[0].before == "float32 2x9");
+  CHECK(changes[0].after == "float32 2x3");
+  CHECK(changes[1].value.starts_with("t in "));
+  const onnx::GraphProto& body = model.proto().graph().node(1).attribute(0).g();
+  CHECK(body.value_info(1).type().tensor_type().shape().dim(0).dim_param() == "n");
+  CHECK(body.output(0).type().tensor_type().shape().dim(1).dim_value() == 3);
+}
+
 }  // namespace
 }  // namespace gomai
