@@ -161,11 +161,7 @@ class Writer {
         continue;
       }
       const onnx::GraphProto fixed = InterfaceOf(model.proto().graph());
-      absl::StatusOr<Pipeline> pipeline = ParsePipeline(part.pipeline);
-      absl::StatusOr<std::vector<PassReport>> reports = pipeline.status();
-      if (pipeline.ok()) {
-        reports = RunPipeline(*pipeline, model, {}, diagnostics_);
-      }
+      absl::StatusOr<std::vector<PassReport>> reports = RunPartPipeline(part, &model);
       if (!reports.ok()) {
         return Annotate(reports.status(), fmt::format("the pipeline of part '{}'", part.name));
       }
@@ -173,6 +169,11 @@ class Writer {
       report->pipelines.emplace_back(part.name, *std::move(reports));
     }
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<PassReport>> RunPartPipeline(const SplitPart& part, Model* model) const {
+    GOMAI_ASSIGN_OR_RETURN(const Pipeline pipeline, ParsePipeline(part.pipeline));
+    return RunPipeline(pipeline, *model, {}, diagnostics_);
   }
 
   static onnx::GraphProto InterfaceOf(const onnx::GraphProto& graph) {
