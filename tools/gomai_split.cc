@@ -99,7 +99,7 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
   const std::string manifest = (std::filesystem::path(arguments.folder) / "manifest.json").string();
   tool.Print(said ? SplitText(reports, report, survey, tool.verbosity() > 0) : "");
   tool.Print(
-      fmt::format("wrote {} parts and {} ({})\n", split.parts.size(), manifest, FormatBytes(report.bytes_written)));
+      fmt::format("wrote {} parts and {} ({})\n", report.manifest.parts.size(), manifest, FormatBytes(report.bytes_written)));
   tool.document()["manifest"] = manifest;
   tool.document()["bytes_written"] = report.bytes_written;
   tool.document()["parts"] = SurveyJson(survey);

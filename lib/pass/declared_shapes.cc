@@ -213,7 +213,7 @@ void FindMissing(const Index& index, const std::vector<onnx::TypeProto>& types, 
       onnx::ValueInfoProto info;
       info.set_name(std::string(value.name));
       *info.mutable_type() = type;
-      changes.push_back({comparison.Where(node.scope, value.name), "undeclared", DeclaredText(type)});
+      changes.push_back({comparison.Where(node.scope, value.name), kUndeclared, DeclaredText(type)});
       added.emplace_back(node.scope, std::move(info));
     }
   }

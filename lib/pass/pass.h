@@ -100,9 +100,10 @@ struct SideOutput {
 
 struct ShapeChange {
   std::string value;
-  std::string before;
+  std::string before;  // kUndeclared: nothing was
   std::string after;
 };
+inline constexpr const char* kUndeclared = "undeclared";
 
 class PassContext {
  public:

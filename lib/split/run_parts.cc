@@ -44,8 +44,19 @@ class Part:
     def __call__(self, values):
         feeds = {tensor["name"]: values[FRIENDLY.get(tensor["name"], tensor["name"])] for tensor in self.part["inputs"]}
         names = [tensor["name"] for tensor in self.part["outputs"]]
-        for name, value in zip(names, self.session.run(names, feeds)):
+        run = self.by_rows if "batching" in self.part else self.session.run
+        for name, value in zip(names, run(names, feeds)):
             values[FRIENDLY.get(name, name)] = value
+
+    def by_rows(self, names, feeds):
+        """A list of boxes, say, as many rows at a time as the part takes: the last call padded with zeros, the padding dropped."""
+        size, lists = self.part["batching"]["size"], self.part["batching"]["inputs"]
+        rows, calls = len(feeds[lists[0]]), []
+        for first in range(0, max(rows, 1), size):  # one call on zeros alone, if there is no row, tells the results' shapes
+            some = {name: feeds[name][first:first + size] for name in lists}
+            padded = {name: numpy.pad(part, [(0, size - len(part))] + [(0, 0)] * (part.ndim - 1)) for name, part in some.items()}
+            calls.append(self.session.run(names, {**feeds, **padded}))
+        return [numpy.concatenate(results)[:rows] for results in zip(*calls)]
 
 
 def run(parts, inputs):

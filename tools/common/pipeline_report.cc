@@ -36,12 +36,21 @@ std::string PassRows(const std::vector<PassReport>& reports, bool timing) {
   return Table(header, rows, right);
 }
 
-std::string ShapeChangeLines(const std::vector<PassReport>& reports) {
+// A shape that is declared for the first time makes nothing false: unless all is asked for, such are counted.
+std::string ShapeChangeLines(const std::vector<PassReport>& reports, bool all) {
   std::string text;
+  size_t first = 0;
   for (const PassReport& report : reports) {
     for (const ShapeChange& change : report.shape_changes) {
+      if (!all && change.before == kUndeclared) {
+        ++first;
+        continue;
+      }
       text += fmt::format("  {}: {} -> {}\n", change.value, change.before, change.after);
     }
+  }
+  if (first > 0) {
+    text += fmt::format("  {}{} declared for the first time (-v lists them)\n", first, text.empty() ? "" : " more");
   }
   return text;
 }
@@ -66,7 +75,7 @@ std::string PipelineText(const std::vector<PassReport>& reports, bool timing, bo
   if (const std::string lines = changes ? ChangeLines(reports) : ""; !lines.empty()) {
     text += lines + "\n";
   }
-  if (const std::string shapes = ShapeChangeLines(reports); !shapes.empty()) {
+  if (const std::string shapes = ShapeChangeLines(reports, changes); !shapes.empty()) {
     text += "declared shapes brought up to date:\n" + shapes + "\n";
   }
   return text;
