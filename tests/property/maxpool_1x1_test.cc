@@ -11,43 +11,22 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <optional>
 
 #include "lib/compare/tensors.h"
-#include "lib/graph/verify.h"
 #include "lib/model/save.h"
-#include "lib/pass/pipeline.h"
-#include "lib/runtime/onnxruntime.h"
-#include "lib/shape/infer.h"
 #include "tests/support/parse.h"
-#include "tests/support/paths.h"
+#include "tests/support/run_pass.h"
 
 namespace gomai {
 namespace {
 
-Backend* Runtime() {
-  static const absl::StatusOr<std::unique_ptr<Backend>> backend = LoadOnnxRuntime({});
-  if (!backend.ok()) {
-    SKIP("no numbers are compared without a runtime: " << Message(backend.status()));
-  }
-  return backend->get();
-}
-
-absl::StatusOr<std::vector<PassReport>> Apply(Model& model, const std::string& text,
-                                              std::vector<Diagnostic>* diagnostics = nullptr) {
-  const absl::StatusOr<Pipeline> pipeline = ParsePipeline(text);
-  REQUIRE(pipeline.ok());
-  PipelineOptions options;
-  options.verify_each = true;
-  options.allow_shape_change = true;  // before opset 22 ONNX's inference gives ceil_mode windows that no runtime gives
-  std::vector<Diagnostic> dropped;
-  return RunPipeline(*pipeline, model, options, Diagnostics::Collect(diagnostics != nullptr ? diagnostics : &dropped));
-}
+using testing::RunPasses;
+using testing::RuntimeOrSkip;
 
 absl::StatusOr<NamedTensors> Compute(const Model& model, const NamedTensors& feeds) {
   const absl::StatusOr<std::string> bytes = SerializeInline(model);
   REQUIRE(bytes.ok());
-  GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, Runtime()->OpenBytes(*bytes, SessionOptions()));
+  GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, RuntimeOrSkip().OpenBytes(*bytes, SessionOptions()));
   return session->Run(feeds, {});
 }
 
@@ -96,7 +75,7 @@ bool CheckForm(const Case& c, const std::string& form) {
   const auto expected = Compute(model, feeds);
   INFO(expected.status());
   REQUIRE(expected.ok());
-  const auto reports = Apply(model, fmt::format("maxpool-1x1{{form={}}}", form));
+  const auto reports = RunPasses(model, fmt::format("maxpool-1x1{{form={}}}", form));
   if (!reports.ok()) {
     CHECK(reports.status().code() == absl::StatusCode::kFailedPrecondition);
     CHECK(std::string(Message(reports.status())).find("pool (MaxPool)") != std::string::npos);
@@ -112,7 +91,7 @@ bool CheckForm(const Case& c, const std::string& form) {
   INFO(comparison.problem << " " << comparison.Why());
   CHECK(comparison.problem.empty());
   CHECK((reports->at(0).effect == Effect::kApproximate || comparison.equal));
-  const auto again = Apply(model, fmt::format("maxpool-1x1{{form={}}}", form));
+  const auto again = RunPasses(model, fmt::format("maxpool-1x1{{form={}}}", form));
   REQUIRE(again.ok());
   CHECK(again->at(0).changes.empty());
   return true;
@@ -217,7 +196,7 @@ TEST_CASE("slice keeps the bits of NaN, infinities and zeros, and MaxPool's wher
     Model model = Load({.shape = shape, .attributes = fmt::format("strides = [{}]", stride)});
     const HostTensor x = OddValues(shape);
     const auto pooled = Compute(model, {{"x", x}});
-    REQUIRE(Apply(model, "maxpool-1x1{form=slice}").ok());
+    REQUIRE(RunPasses(model, "maxpool-1x1{form=slice}").ok());
     const auto sliced = Compute(model, {{"x", x}});
     REQUIRE(pooled.ok());
     REQUIRE(sliced.ok());
@@ -241,7 +220,7 @@ TEST_CASE("slice keeps the bits of NaN, infinities and zeros, and MaxPool's wher
 // Where NaN and Inf stand afterwards, by channel: {channel 0 holds the odd value, channel 1 doesn't}.
 std::pair<float, float> AfterForm(const std::string& form, float odd) {
   Model model = Load({.shape = {1, 2, 1, 3}, .attributes = "strides = [1,2]"});
-  REQUIRE(Apply(model, fmt::format("maxpool-1x1{{form={}}}", form)).ok());
+  REQUIRE(RunPasses(model, fmt::format("maxpool-1x1{{form={}}}", form)).ok());
   absl::StatusOr<HostTensor> x = HostTensor::Create(onnx::TensorProto::FLOAT, {1, 2, 1, 3});
   REQUIRE(x.ok());
   const float values[] = {odd, 0, 0, 1, 2, 3};
@@ -272,7 +251,7 @@ TEST_CASE("what the notes of the forms say of NaN and infinities is so") {
        {std::pair("conv", "NaN in all"), {"depthwise", "NaN"}, {"maxpool3x3", "values change"}}) {
     Model model = Load({.shape = {1, 2, 4, 4}, .attributes = "strides = [2,2]"});
     diagnostics.clear();
-    REQUIRE(Apply(model, fmt::format("maxpool-1x1{{form={}}}", form), &diagnostics).ok());
+    REQUIRE(RunPasses(model, fmt::format("maxpool-1x1{{form={}}}", form), &diagnostics).ok());
     REQUIRE(diagnostics.size() == 1);
     CHECK(diagnostics[0].location == "pool (MaxPool)");
     CHECK(diagnostics[0].message.find(words) != std::string::npos);
@@ -304,7 +283,7 @@ TEST_CASE("a quantised identity keeps every integer, with equal and with other s
           x->mutable_bytes()[i] = static_cast<uint8_t>(i * 37);
         }
         const auto expected = Compute(model, {{"x", *x}});
-        REQUIRE(Apply(model, fmt::format("maxpool-1x1{{form={}}}", form)).ok());
+        REQUIRE(RunPasses(model, fmt::format("maxpool-1x1{{form={}}}", form)).ok());
         CHECK(model.proto().graph().node_size() == 7);  // a dequantised weight for each Conv
         REQUIRE(expected.ok());
         for (const Optimization optimization :
@@ -313,7 +292,7 @@ TEST_CASE("a quantised identity keeps every integer, with equal and with other s
           session_options.optimization = optimization;
           const absl::StatusOr<std::string> bytes = SerializeInline(model);
           REQUIRE(bytes.ok());
-          auto session = Runtime()->OpenBytes(*bytes, session_options);
+          auto session = RuntimeOrSkip().OpenBytes(*bytes, session_options);
           REQUIRE(session.ok());
           const auto got = (*session)->Run({{"x", *x}}, {});
           REQUIRE(got.ok());
@@ -325,128 +304,6 @@ TEST_CASE("a quantised identity keeps every integer, with equal and with other s
       }
     }
   }
-}
-
-// The model with every MaxPool's kernel made 1, as far as such a node can be; nothing if it has none, or is large.
-std::optional<Model> WithUnitKernels(const Model& model) {
-  if (model.proto().graph().node_size() > 20) {
-    return std::nullopt;
-  }
-  Model unit = Model::FromProto(model.proto(), model.folder());
-  unit.Adopt(model);
-  bool any = false;
-  for (onnx::NodeProto& node : *unit.mutable_proto().mutable_graph()->mutable_node()) {
-    if (node.op_type() != "MaxPool") {
-      continue;
-    }
-    any = true;
-    for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
-      if (attribute.name() == "kernel_shape" || attribute.name() == "pads") {
-        for (int i = 0; i < attribute.ints_size(); ++i) {
-          attribute.set_ints(i, attribute.name() == "pads" ? 0 : 1);
-        }
-      }
-    }
-  }
-  unit.mutable_proto().mutable_graph()->clear_value_info();
-  int dims = 0;
-  for (onnx::ValueInfoProto& output : *unit.mutable_proto().mutable_graph()->mutable_output()) {
-    for (auto& dim : *output.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim()) {
-      dim.set_dim_param(fmt::format("d{}", dims++));
-    }
-  }
-  return any ? std::optional<Model>(std::move(unit)) : std::nullopt;
-}
-
-// What ONNX's checker and the runtime say of a model before and after, and the numbers.
-void CheckKept(const Model& before, const Model& after, Effect effect) {
-  const testing::TemporaryFolder folder;
-  const std::filesystem::path original = folder / "before.onnx";
-  const std::filesystem::path changed = folder / "after.onnx";
-  REQUIRE(Save(before, original, SaveOptions()).ok());
-  REQUIRE(Save(after, changed, SaveOptions()).ok());
-  if (CheckModelFile(original).ok()) {
-    const absl::Status checked = CheckModelFile(changed);
-    INFO(checked);
-    CHECK(checked.ok());
-  }
-  const auto reference = Runtime()->Open(original, SessionOptions());
-  const auto candidate = Runtime()->Open(changed, SessionOptions());
-  if (Message(candidate.status()).find("AveragePool(1)") != std::string_view::npos) {
-    return;  // ONNX Runtime has none at this opset
-  }
-  INFO(reference.status() << " / " << candidate.status());
-  REQUIRE(reference.ok());
-  REQUIRE(candidate.ok());
-  std::map<std::string, std::vector<int64_t>> shapes;
-  for (const ValueSpec& input : (*reference)->inputs()) {
-    if (input.name == "image") {
-      shapes["image"] = {3, 128, 192};
-    }
-  }
-  const auto feeds = RandomInputs((*reference)->inputs(), 1, shapes, {});
-  INFO(feeds.status());
-  REQUIRE(feeds.ok());
-  const auto expected = (*reference)->Run(*feeds, {});
-  const auto got = (*candidate)->Run(*feeds, {});
-  REQUIRE(expected.ok());
-  REQUIRE(got.ok());
-  for (const auto& [name, tensor] : *expected) {
-    const TensorComparison comparison = CompareTensors(got->at(name), tensor, {.bits = effect == Effect::kBitExact});
-    INFO("output " << name << " " << comparison.problem << " " << comparison.Why());
-    CHECK((comparison.equal || effect == Effect::kApproximate));
-  }
-}
-
-// What a form refuses, it refuses with a reason; what it changes, ONNX's checker takes if it took the original, and the
-// numbers are equal. Few models have such a MaxPool, so those of small models are given a kernel of 1 too.
-TEST_CASE("maxpool-1x1 keeps what every model computes, and settles after one run") {
-  std::map<std::string, int> changed;
-  std::map<std::string, int> refused;
-  size_t models = 0;
-  const auto check = [&](const Model& model, bool runs) {
-    for (const char* form : kForms) {
-      INFO("form " << form);
-      Model copy = Model::FromProto(model.proto(), model.folder());
-      copy.Adopt(model);
-      const std::string text = fmt::format("maxpool-1x1{{form={}}}", form);
-      const auto reports = Apply(copy, text);
-      if (!reports.ok()) {
-        CHECK(reports.status().code() == absl::StatusCode::kFailedPrecondition);
-        ++refused[form];
-        continue;
-      }
-      if (reports->at(0).changes.empty()) {
-        continue;
-      }
-      ++changed[form];
-      const auto again = Apply(copy, text);
-      REQUIRE(again.ok());
-      CHECK(again->at(0).changes.empty());
-      if (runs) {
-        CheckKept(model, copy, reports->at(0).effect);
-      }
-    }
-  };
-  for (const std::filesystem::path& path : testing::AllModels()) {
-    const absl::StatusOr<Model> model = Model::Load(path);
-    if (!model.ok() || !VerifyForWriting(*model, Index(model->proto())).ok()) {
-      continue;
-    }
-    ++models;
-    INFO("model " << path.string());
-    check(*model, path != testing::StrippedModel());  // the weights of that one are absent
-    if (const std::optional<Model> unit = WithUnitKernels(*model); unit) {
-      INFO("with kernels of 1");
-      check(*unit, true);
-    }
-  }
-  for (const char* form : kForms) {
-    INFO(form << ": " << changed[form] << " models changed, " << refused[form] << " refused, of " << models);
-    CHECK(changed[form] >= 10);
-  }
-  CHECK(refused["auto"] > 0);  // indices
-  CHECK(models > 100);
 }
 
 }  // namespace
