@@ -3,10 +3,7 @@
 // Everything is looked up before anything is changed: the value, the operator and its attributes in ONNX's schemas, the
 // other inputs. If the value is an output of its graph, the new node takes the output's name over and the old producer
 // gets another one, since it is the name that callers know.
-#include <onnx/defs/data_type_utils.h>
-
 #include <algorithm>
-#include <exception>
 
 #include "lib/base/text.h"
 #include "lib/graph/parse_attribute.h"
@@ -125,18 +122,6 @@ absl::Status AddAttributes(const PassContext& context, const onnx::OpSchema& sch
   return absl::OkStatus();
 }
 
-// "tensor(float)", or "" for a type that isn't known well enough.
-std::string TypeText(const onnx::TypeProto& type) {
-  if (!type.has_tensor_type() || type.tensor_type().elem_type() == 0) {
-    return "";
-  }
-  try {
-    return *onnx::Utils::DataTypeUtils::ToType(type);
-  } catch (const std::exception&) {  // an element type that ONNX doesn't know
-    return "";
-  }
-}
-
 absl::Status CheckInputs(const PassContext& context, const onnx::OpSchema& schema, const std::vector<ValueId>& inputs) {
   const int count = static_cast<int>(inputs.size());
   if (count < schema.min_input() || count > schema.max_input()) {
@@ -155,12 +140,9 @@ absl::Status CheckInputs(const PassContext& context, const onnx::OpSchema& schem
     if (inputs[i] == kNone) {
       continue;
     }
-    const onnx::OpSchema::FormalParameter& formal = schema.inputs()[std::min(i, schema.inputs().size() - 1)];
-    const std::string type = TypeText(types[static_cast<size_t>(inputs[i])]);
-    const auto& allowed = formal.GetTypes();
-    if (!type.empty() &&
-        std::none_of(allowed.begin(), allowed.end(), [&](const auto* each) { return *each == type; })) {
-      return InvalidArgument("input {} of {} can't be a {}, as '{}' is", i, schema.Name(), type,
+    const int dtype = types[static_cast<size_t>(inputs[i])].tensor_type().elem_type();
+    if (!AcceptsDtype(schema, i, dtype)) {
+      return InvalidArgument("input {} of {} can't be a {}, as '{}' is", i, schema.Name(), SchemaType(dtype),
                              context.index().value(inputs[i]).name);
     }
   }

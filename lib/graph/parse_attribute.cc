@@ -1,7 +1,11 @@
 // Values are read by the schema's type alone: "1" is an int where the schema wants one and a float where it wants that.
 #include "lib/graph/parse_attribute.h"
 
+#include <onnx/defs/data_type_utils.h>
+
+#include <algorithm>
 #include <cmath>
+#include <exception>
 #include <limits>
 #include <optional>
 #include <set>
@@ -137,6 +141,28 @@ absl::StatusOr<onnx::AttributeProto> ParseAttribute(const onnx::OpSchema& schema
                              onnx::AttributeProto::AttributeType_Name(a.type()));
   }
   return a;
+}
+
+std::string SchemaType(int dtype) {
+  if (dtype == onnx::TensorProto::UNDEFINED) {
+    return "";
+  }
+  onnx::TypeProto type;
+  type.mutable_tensor_type()->set_elem_type(dtype);
+  try {
+    return *onnx::Utils::DataTypeUtils::ToType(type);
+  } catch (const std::exception&) {  // an element type that ONNX doesn't know
+    return "";
+  }
+}
+
+bool AcceptsDtype(const onnx::OpSchema& schema, size_t input, int dtype) {
+  const std::string type = SchemaType(dtype);
+  if (type.empty() || schema.inputs().empty()) {
+    return true;
+  }
+  const auto& allowed = schema.inputs()[std::min(input, schema.inputs().size() - 1)].GetTypes();
+  return std::any_of(allowed.begin(), allowed.end(), [&](const auto* each) { return *each == type; });
 }
 
 }  // namespace gomai

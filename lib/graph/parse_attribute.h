@@ -8,6 +8,8 @@
 #include <onnx/defs/schema.h>
 #include <onnx/onnx_pb.h>
 
+#include <cstddef>
+#include <string>
 #include <string_view>
 
 #include "lib/base/status.h"
@@ -27,5 +29,11 @@ absl::StatusOr<const onnx::OpSchema*> RequireSchema(const onnx::ModelProto& mode
 // graphs).
 absl::StatusOr<onnx::AttributeProto> ParseAttribute(const onnx::OpSchema& schema, std::string_view name,
                                                     std::string_view value);
+
+// A tensor of this element type (TensorProto.DataType) as schemas write it, "tensor(float)"; "" for 0 and for types
+// that ONNX doesn't know.
+std::string SchemaType(int dtype);
+// May input `input` of the operator be such a tensor? True also if SchemaType gives nothing to go by.
+bool AcceptsDtype(const onnx::OpSchema& schema, size_t input, int dtype);
 
 }  // namespace gomai

@@ -138,6 +138,28 @@ bool PassOptions::Given(std::string_view name) const {
   return std::any_of(given_.begin(), given_.end(), [&](const auto& option) { return option.first == name; });
 }
 
+Effect EffectOf(const PassInfo& info, const PassOptions& options) {
+  return info.effect_of == nullptr ? info.effect : info.effect_of(options);
+}
+
+std::vector<std::pair<std::string, Effect>> OtherEffects(const PassInfo& info) {
+  std::vector<std::pair<std::string, Effect>> others;
+  if (info.effect_of == nullptr) {
+    return others;
+  }
+  for (const OptionSpec& option : info.options) {
+    const std::vector<std::string> choices =
+        option.type == OptionType::kBool ? std::vector<std::string>{"true", "false"} : option.choices;
+    for (const std::string& choice : choices) {
+      const absl::StatusOr<PassOptions> options = PassOptions::Make(info, {{option.name, choice}});
+      if (options.ok() && info.effect_of(*options) != info.effect) {
+        others.emplace_back(fmt::format("{}={}", option.name, choice), info.effect_of(*options));
+      }
+    }
+  }
+  return others;
+}
+
 absl::StatusOr<const PassInfo*> FindPass(std::string_view name) {
   std::vector<std::string_view> names;
   for (const PassInfo* pass : AllPasses()) {

@@ -16,7 +16,7 @@ absl::StatusOr<PassReport> RunOne(const PassInstance& pass, Model& model, const 
                                   const Diagnostics& diagnostics) {
   PassReport report;
   report.pass = pass.Text();
-  report.effect = pass.info->effect;
+  report.effect = EffectOf(*pass.info, pass.options);
   report.nodes_before = CountNodes(model);
   const auto start = std::chrono::steady_clock::now();
   for (bool again = true; again;) {

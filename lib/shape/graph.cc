@@ -157,6 +157,10 @@ void Graph::Infer(const onnx::GraphProto& graph, const std::vector<const onnx::T
 
 const onnx::OpSchema* Graph::Schema(const onnx::NodeProto& node) const {
   const std::string domain = IsDefaultDomain(node.domain()) ? "" : node.domain();
+  // ONNX Runtime's own pair, from before ONNX's took 16 bits: since opset 21 ONNX's is the same.
+  if (domain == "com.microsoft" && (node.op_type() == "QuantizeLinear" || node.op_type() == "DequantizeLinear")) {
+    return onnx::OpSchemaRegistry::Schema(node.op_type(), 21, "");
+  }
   auto version = opsets_.find(domain);
   return version == opsets_.end() ? nullptr : onnx::OpSchemaRegistry::Schema(node.op_type(), version->second, domain);
 }

@@ -23,6 +23,7 @@
 //   again: TEXT        a second run fails, and the message holds TEXT
 //   numbers: by-name   (default) inputs and outputs are compared by name; outputs that only one side has aren't
 //   numbers: by-position   ... by position
+//   numbers: shapes    by name, dtype and shape alone; only for passes that change values
 //   numbers: none: WHY     not compared; only for passes that change values or the interface
 //   numbers: refused: TEXT not compared, since the runtime refuses the input, and the message holds TEXT
 //   shapes: x:2x3 y:4  sizes of inputs with dynamic dims

@@ -56,6 +56,23 @@ TEST_CASE("values that nodes compute from shapes give shapes") {
   })") == "3x?");
 }
 
+TEST_CASE("ONNX Runtime's own QuantizeLinear and DequantizeLinear are ONNX's") {
+  const char* text = R"(
+    <ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>
+    g (float[1, 3, N, 8] x) => (float y) <float scale = {0.1}, int16 zero = {0}> {
+      q = com.microsoft.QuantizeLinear (x, scale, zero)
+      d = com.microsoft.DequantizeLinear (q, scale, zero)
+      y = MaxPool <kernel_shape = [1, 1], strides = [2, 2]> (d)
+    })";
+  const Model model = Model::FromProto(testing::ParseModel(text));
+  const Shapes shapes = Infer(model);
+  REQUIRE(shapes.Find("q") != nullptr);
+  CHECK(shapes.Find("q")->tensor_type().elem_type() == onnx::TensorProto::INT16);
+  CHECK(TextOf(shapes, "q") == "[1,3,N,8]");
+  CHECK(shapes.Find("d")->tensor_type().elem_type() == onnx::TensorProto::FLOAT);
+  CHECK(TextOf(shapes, "y") == "1x3x?x4");
+}
+
 TEST_CASE("an operand's length gives the rank") {
   CHECK(Inferred("g (float[N, M] x, int64[3] s) => (float[] y) { y = Reshape (x, s) }") == "?x?x?");
   CHECK(Inferred("g (float[2, M] x, int64[3] s) => (float[] y) { y = Expand (x, s) }") == "?x2x?");

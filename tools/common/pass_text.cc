@@ -73,19 +73,36 @@ std::string CodeCell(std::string_view text) {
   return out + "`";
 }
 
+// "exact-finite; with form=slice bit-exact, with form=maxpool3x3 approximate".
+std::string EffectText(const PassInfo& pass) {
+  std::string text(EffectName(pass.effect));
+  std::string separator = "; ";
+  for (const auto& [option, effect] : OtherEffects(pass)) {
+    text += fmt::format("{}with {} {}", separator, option, EffectName(effect));
+    separator = ", ";
+  }
+  return text;
+}
+
+// For a column of a table: "exact-finite (by option)".
+std::string EffectCell(const PassInfo& pass) {
+  return fmt::format("{}{}", EffectName(pass.effect), OtherEffects(pass).empty() ? "" : " (by option)");
+}
+
 }  // namespace
 
 std::string PassTable(const std::vector<const PassInfo*>& passes) {
   std::vector<std::vector<std::string>> rows;
   for (const PassInfo* pass : passes) {
-    rows.push_back({pass->name, pass->summary, std::string(EffectName(pass->effect))});
+    rows.push_back({pass->name, pass->summary, EffectCell(*pass)});
   }
   return Table({"pass", "what it does", "effect"}, rows, {});
 }
 
 std::string PassHelp(const PassInfo& pass) {
   std::string text = fmt::format("{}: {}\n\n{}\n", pass.name, pass.summary, WrapText(pass.description));
-  text += fmt::format("Effect: {}\nScopes: {}\n", EffectName(pass.effect), PassScopesName(pass.scopes));
+  text += WrapText(fmt::format("Effect: {}", EffectText(pass)));
+  text += fmt::format("\nScopes: {}\n", PassScopesName(pass.scopes));
   if (!pass.options.empty()) {
     text += "\nOptions:\n";
     for (const OptionSpec& option : pass.options) {
@@ -116,10 +133,15 @@ nlohmann::ordered_json PassJson(const PassInfo& pass) {
     entry["help"] = option.help;
     options.push_back(std::move(entry));
   }
+  Json others = Json::object();
+  for (const auto& [option, effect] : OtherEffects(pass)) {
+    others[option] = EffectName(effect);
+  }
   return {{"name", pass.name},
           {"summary", pass.summary},
           {"description", pass.description},
           {"effect", EffectName(pass.effect)},
+          {"effect_with", std::move(others)},
           {"scopes", PassScopesName(pass.scopes)},
           {"options", std::move(options)},
           {"examples", pass.examples}};
@@ -137,11 +159,14 @@ std::string PassDocs(const std::vector<const PassInfo*>& passes) {
       "*changes-interface* inputs, outputs or weights are others.\n\n"
       "| pass | what it does | effect | scopes |\n|---|---|---|---|\n";
   for (const PassInfo* pass : passes) {
-    text += fmt::format("| [`{0}`](#{0}) | {1} | {2} | {3} |\n", pass->name, Escaped(pass->summary),
-                        EffectName(pass->effect), PassScopesName(pass->scopes));
+    text += fmt::format("| [`{0}`](#{0}) | {1} | {2} | {3} |\n", pass->name, Escaped(pass->summary), EffectCell(*pass),
+                        PassScopesName(pass->scopes));
   }
   for (const PassInfo* pass : passes) {
     text += fmt::format("\n## {}\n\n{}\n\n", pass->name, Escaped(pass->description));
+    if (!OtherEffects(*pass).empty()) {
+      text += fmt::format("Effect: {}.\n\n", Escaped(EffectText(*pass)));
+    }
     if (!pass->options.empty()) {
       text += "| option | default | meaning |\n|---|---|---|\n";
       for (const OptionSpec& option : pass->options) {
