@@ -30,7 +30,7 @@ class Folder {
         index_(context.index()),
         facts_(facts),
         limit_(limit),
-        planner_(context.model(), context.index(), facts) {}
+        planner_(context.model(), context.index(), facts, limit) {}
 
   absl::Status Run() {
     if (context_.options().Bool("inline-if")) {
@@ -40,11 +40,21 @@ class Folder {
     GOMAI_RETURN_IF_ERROR(Apply(plan));
     if (!plan.frontier.empty() || !exceptions_.untouched.empty()) {
       context_.RunAgain();
+      return absl::OkStatus();
+    }
+    // The last round tells what stays: an earlier one may have been about to make it possible.
+    for (const auto& [node, why] : plan.refused) {
+      Warn(node, why);
+    }
+    for (const auto& [node, why] : warnings_) {
+      Warn(node, why);
     }
     return absl::OkStatus();
   }
 
  private:
+  void Warn(NodeId node, std::string_view why) const { context_.diagnostics().Warn(index_.Describe(node), "{}", why); }
+
   // The condition of an If, if it is a constant.
   std::optional<bool> Condition(ValueId value) const {
     const onnx::TensorProto* tensor = value == kNone ? nullptr : planner_.Stored(value);
@@ -79,6 +89,7 @@ class Folder {
       }
       inside[at] = true;
       exceptions_.kept.insert(id);
+      exceptions_.inlined.insert(id);
       exceptions_.untouched.insert(node.bodies.begin(), node.bodies.end());
       InlineBranch(context_.editor(), id, *body);
     }
@@ -113,7 +124,7 @@ class Folder {
       }
       Evaluation evaluation = Evaluate(wanted, plan, planner_, facts_, context_.model(), index_, *backend_);
       for (const auto& [node, why] : evaluation.failures) {
-        context_.diagnostics().Warn(index_.Describe(node), "it can't be computed ahead and stays: {}", why);
+        warnings_.emplace_back(node, fmt::format("it can't be computed ahead and stays: {}", why));
         exceptions_.unfit.insert(node);
       }
       values_.merge(evaluation.values);
@@ -147,7 +158,7 @@ class Folder {
     for (const ValueId value : plan.frontier) {
       const NodeId producer = index_.value(value).producer;
       const onnx::TypeProto& type = facts_.types[static_cast<size_t>(value)];
-      if (planner_.IsIdentity(producer) ||
+      if (planner_.IsIdentity(producer) || !CanBeConstant(value) ||
           (type.value_case() != onnx::TypeProto::VALUE_NOT_SET && !type.has_tensor_type())) {
         return producer;
       }
@@ -165,11 +176,11 @@ class Folder {
     if (growth <= limit_ || largest == kNone) {
       return kNone;
     }
-    context_.diagnostics().Warn(index_.Describe(largest),
-                                "its result '{}' would take {}, and constants would make the model grow by {} in all, "
-                                "more than the limit of {}; it stays. Allow more with the option limit",
-                                index_.value(value_of_largest).name, FormatBytes(static_cast<uint64_t>(most)),
-                                FormatBytes(static_cast<uint64_t>(growth)), FormatBytes(static_cast<uint64_t>(limit_)));
+    warnings_.emplace_back(
+        largest, fmt::format("its result '{}' would take {}, and constants would make the model grow by {} in all, "
+                             "more than the limit of {}; it stays. Allow more with the option limit",
+                             index_.value(value_of_largest).name, FormatBytes(static_cast<uint64_t>(most)),
+                             FormatBytes(static_cast<uint64_t>(growth)), FormatBytes(static_cast<uint64_t>(limit_))));
     return largest;
   }
 
@@ -257,17 +268,34 @@ class Folder {
     }
   }
 
+  bool NeedsNode(const Index::Value& value) const {
+    const int64_t ir_version = context_.model().proto().ir_version();
+    return value.is_graph_output || (ir_version != 0 && ir_version < 4);
+  }
+
+  // Before opset 9 Constants were floats only.
+  bool CanBeConstant(ValueId id) const {
+    const auto& imports = context_.model().proto().opset_import();
+    const bool old = std::any_of(imports.begin(), imports.end(), [](const onnx::OperatorSetIdProto& import) {
+      return IsDefaultDomain(import.domain()) && import.version() < 9;
+    });
+    const int dtype = facts_.types[static_cast<size_t>(id)].tensor_type().elem_type();
+    return !old || !NeedsNode(index_.value(id)) || dtype == onnx::TensorProto::FLOAT ||
+           dtype == onnx::TensorProto::DOUBLE || dtype == onnx::TensorProto::FLOAT16;
+  }
+
   // An initializer; but outputs are made by nodes, and up to IR version 3 every initializer is an input as well.
   void Add(ValueId id, onnx::TensorProto tensor) {
     const Index::Value& value = index_.value(id);
-    const int64_t ir_version = context_.model().proto().ir_version();
-    if (!value.is_graph_output && (ir_version == 0 || ir_version >= 4)) {
+    if (!NeedsNode(value)) {
       context_.editor().AddInitializer(value.scope, std::move(tensor));
       return;
     }
     onnx::NodeProto constant;
     constant.set_op_type("Constant");
-    constant.set_name(index_.node(value.producer).proto->name());
+    if (const std::string& name = index_.node(value.producer).proto->name(); !name.empty()) {
+      constant.set_name(name);
+    }
     constant.add_output(tensor.name());
     tensor.clear_name();
     onnx::AttributeProto& attribute = *constant.add_attribute();
@@ -289,6 +317,7 @@ class Folder {
   const int64_t limit_;
   const FoldPlanner planner_;
   FoldExceptions exceptions_;
+  std::vector<std::pair<NodeId, std::string>> warnings_;
   std::map<ValueId, HostTensor> values_;
   std::unique_ptr<Backend> backend_;
   std::optional<SpoolFile> spool_;
@@ -318,7 +347,9 @@ const PassInfo& FoldConstantsPass() {
           "replaced by the branch taken. It works in rounds, until nothing is left to do.\n\n"
           "Values are computed by ONNX Runtime, in one session a round that holds only these nodes; sizes follow by "
           "exact integer arithmetic. Constants that nothing reads any more go; other unused nodes are prune's.\n\n"
-          "What stays: nodes that draw random numbers; QuantizeLinear and DequantizeLinear; Identity (fold-identity's "
+          "What stays: nodes that draw random numbers; Loop and Scan, since nothing says how long they take; divisions "
+          "of integers by zero, which would end this process; QuantizeLinear and DequantizeLinear; Identity "
+          "(fold-identity's "
           "job); operators of other domains and calls of local functions, and all in functions; initializers that are "
           "graph inputs too, since callers may replace them; nodes whose result isn't a tensor; a node that ONNX "
           "Runtime can't run, with a warning. A result that would make the model grow by more than 'limit' in all "

@@ -1,9 +1,13 @@
 // fold-identity: Identity nodes go, and their readers read what they read.
 //
-// lib/pass/bypass.h does it; here it is said what an Identity is. One that makes an output of its graph can only go if
-// a node can make that output instead; the node's own name for it goes then.
+// Scopes are visited from the outside in and each in topological order, so what an Identity reads is resolved to its
+// origin before the Identity itself is looked at: a chain of them is one step, whatever its length. An Identity that
+// makes an output of its graph can only go if a node can make that output instead; the node's own name for it goes
+// then.
+#include <vector>
+
+#include "lib/graph/bypass.h"
 #include "lib/model/domain.h"
-#include "lib/pass/bypass.h"
 #include "lib/pass/pass.h"
 
 namespace gomai {
@@ -11,12 +15,12 @@ namespace {
 
 absl::Status Run(PassContext& context) {
   const Index& index = context.index();
-  Bypass bypass(context);
-  return bypass.ForEachNode([&](NodeId id) {
+  Bypass bypass(context.model().proto(), context.editor());
+  return VisitNodes(index, [&](NodeId id) {
     const Index::Node& node = index.node(id);
     if (node.proto->op_type() == "Identity" && IsDefaultDomain(node.proto->domain()) && node.inputs.size() == 1 &&
-        node.outputs.size() == 1) {
-      bypass.Remove(id);
+        node.outputs.size() == 1 && node.inputs[0] != kNone && node.outputs[0] != kNone) {
+      bypass.Remove(id, {{bypass.Origin(node.inputs[0]), node.outputs[0]}});
     }
     return absl::OkStatus();
   });
@@ -34,7 +38,7 @@ const PassInfo& FoldIdentityPass() {
           "an Identity to an output makes the output itself, under the output's name, for all its readers.\n\n"
           "An Identity stays where it is needed: from an input, an initializer or another output to an output, and "
           "from a value of an enclosing graph to an output of a body; and where an annotation or training information "
-          "names its result. Other operators that may do nothing, such as Dropout, aren't touched.",
+          "names its result. Other operators that do nothing are the job of remove-no-ops.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphsAndFunctions,
       .examples = {"fold-identity"},

@@ -11,9 +11,9 @@
 #include <limits>
 #include <optional>
 
+#include "lib/graph/bypass.h"
 #include "lib/graph/parse_attribute.h"
 #include "lib/model/domain.h"
-#include "lib/pass/bypass.h"
 #include "lib/pass/identity_weight.h"
 #include "lib/pass/new_constants.h"
 #include "lib/pass/pass.h"
@@ -65,7 +65,7 @@ class Replacer {
         index_(context.index()),
         editor_(context.editor()),
         types_(std::move(types)),
-        bypass_(context),
+        bypass_(context.model().proto(), context.editor()),
         constants_(context) {
     for (const auto& [name, form] : kForms) {
       if (context.options().String("form") == name) {
@@ -75,7 +75,7 @@ class Replacer {
   }
 
   absl::Status Run(NodeId only) {
-    return bypass_.ForEachNode([&](NodeId id) {
+    return VisitNodes(index_, [&](NodeId id) {
       return (only == kNone ? IsUnitPool(index_, id) : id == only) ? Replace(id) : absl::OkStatus();
     });
   }
@@ -89,7 +89,7 @@ class Replacer {
         LookAtUnitPool(index_, id, has_input ? types_[static_cast<size_t>(inputs[0])] : onnx::TypeProto()));
     GOMAI_RETURN_IF_ERROR(DropIndices(id));
     if (site.pool.PicksAll()) {
-      if (!bypass_.Remove(id)) {
+      if (!has_input || !bypass_.Remove(id, {{bypass_.Origin(inputs[0]), index_.node(id).outputs[0]}})) {
         onnx::NodeProto& node = Emptied(id);  // something must make this output
         node.set_op_type("Identity");
       }

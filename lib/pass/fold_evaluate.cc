@@ -90,6 +90,7 @@ class SessionModel {
       return ResourceExhausted("the constants of the model don't fit into one session");
     }
     SessionOptions options;
+    options.threads = 1;  // another number of threads may add up in another order
     options.session_options = {{"session.disable_prepacking", "1"}};
     GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, backend.OpenBytes(bytes, options));
     return session->Run(feeds, names);
@@ -129,7 +130,9 @@ class SessionModel {
     for (const int64_t dim : shape) {
       type.mutable_shape()->add_dim()->set_dim_value(dim);
     }
-    feeds->emplace(info.name(), HostTensor::Wrap(stored->data_type(), shape, keep->bytes(), keep));
+    GOMAI_ASSIGN_OR_RETURN(HostTensor tensor,
+                           Aligned(HostTensor::Wrap(stored->data_type(), shape, keep->bytes(), keep)));
+    feeds->emplace(info.name(), std::move(tensor));
     return absl::OkStatus();
   }
 

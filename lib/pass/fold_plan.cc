@@ -11,18 +11,10 @@
 #include "lib/model/domain.h"
 #include "lib/model/dtype.h"
 #include "lib/model/tensor.h"
+#include "lib/pass/fold_guard.h"
 
 namespace gomai {
 namespace {
-
-// A Constant's tensor, where it has one; its other forms are short, and inference knows integers among them.
-const onnx::TensorProto* ConstantTensor(const onnx::NodeProto& node) {
-  if (node.op_type() != "Constant" || !IsDefaultDomain(node.domain())) {
-    return nullptr;
-  }
-  const onnx::AttributeProto* value = FindAttribute(node, "value");
-  return value != nullptr && value->has_t() ? &value->t() : nullptr;
-}
 
 // Quantization is the structure of a quantized model: folded, its weights would be floats again.
 bool IsQuantization(const onnx::NodeProto& node) {
@@ -34,10 +26,48 @@ bool IsStandard(const onnx::NodeProto& node) { return IsDefaultDomain(node.domai
 
 }  // namespace
 
-FoldPlanner::FoldPlanner(const Model& model, const Index& index, const Facts& facts)
+// A Constant's tensor, or its numbers or strings as one; nullptr for a sparse one.
+const onnx::TensorProto* FoldPlanner::Form(const onnx::NodeProto& constant) {
+  if (constant.op_type() != "Constant" || !IsDefaultDomain(constant.domain()) || constant.attribute_size() != 1) {
+    return nullptr;
+  }
+  const onnx::AttributeProto& given = constant.attribute(0);
+  if (given.name() == "value") {
+    return given.has_t() ? &given.t() : nullptr;
+  }
+  onnx::TensorProto tensor;
+  if (given.name() == "value_int" || given.name() == "value_ints") {
+    tensor.set_data_type(onnx::TensorProto::INT64);
+    *tensor.mutable_int64_data() = given.ints();
+    if (given.name() == "value_int") {
+      tensor.add_int64_data(given.i());
+    }
+  } else if (given.name() == "value_float" || given.name() == "value_floats") {
+    tensor.set_data_type(onnx::TensorProto::FLOAT);
+    *tensor.mutable_float_data() = given.floats();
+    if (given.name() == "value_float") {
+      tensor.add_float_data(given.f());
+    }
+  } else if (given.name() == "value_string" || given.name() == "value_strings") {
+    tensor.set_data_type(onnx::TensorProto::STRING);
+    *tensor.mutable_string_data() = given.strings();
+    if (given.name() == "value_string") {
+      tensor.add_string_data(given.s());
+    }
+  } else {
+    return nullptr;
+  }
+  if (given.name().ends_with('s')) {
+    tensor.add_dims(tensor.int64_data_size() + tensor.float_data_size() + tensor.string_data_size());
+  }
+  return &forms_.emplace_back(std::move(tensor));
+}
+
+FoldPlanner::FoldPlanner(const Model& model, const Index& index, const Facts& facts, int64_t limit)
     : model_(model),
       index_(index),
       facts_(facts),
+      limit_(limit),
       impure_(FindImpureNodes(index)),
       held_(HeldByName(model.proto(), index)),
       stored_(index.values().size()) {
@@ -49,7 +79,7 @@ FoldPlanner::FoldPlanner(const Model& model, const Index& index, const Facts& fa
     if (value.origin == Index::Origin::kInitializer && value.initializer != nullptr) {
       stored_[i] = value.initializer;
     } else if (value.producer != kNone) {
-      stored_[i] = ConstantTensor(*index.node(value.producer).proto);
+      stored_[i] = Form(*index.node(value.producer).proto);
     }
   }
   // Captures are defined before the node around their reader, so scopes are walked from the outside in.
@@ -115,6 +145,7 @@ FoldPlan FoldPlanner::Plan(const FoldExceptions& exceptions) const {
   for (size_t i = 0; i < stored_.size(); ++i) {
     plan.source[i] = plan.known[i] = stored_[i] != nullptr;
   }
+  const FoldGuard guard(model_, index_, facts_, stored_, limit_);
   const auto is_known = [&](ValueId value) { return value != kNone && plan.known[static_cast<size_t>(value)]; };
   for (const NodeId id : order_) {
     const Index::Node& node = index_.node(id);
@@ -125,6 +156,13 @@ FoldPlan FoldPlanner::Plan(const FoldExceptions& exceptions) const {
         !exceptions.unfit.contains(id) && std::all_of(node.captures.begin(), node.captures.end(), is_known);
     for (size_t i = 0; computable && i < node.inputs.size(); ++i) {
       computable = node.proto->input(static_cast<int>(i)).empty() || is_known(node.inputs[i]);
+    }
+    if (computable) {
+      const FoldVerdict verdict = guard.Check(id, plan.source);
+      computable = verdict.may;
+      if (!verdict.why.empty()) {
+        plan.refused.emplace_back(id, verdict.why);
+      }
     }
     bool all = false;
     for (const ValueId output : node.outputs) {
@@ -157,8 +195,10 @@ FoldPlan FoldPlanner::Plan(const FoldExceptions& exceptions) const {
     if (owner_erased(value.scope)) {
       continue;
     }
+    // What a body reads is also listed as read by the node inside, which is what counts.
     const bool read = value.is_graph_output || std::any_of(value.uses.begin(), value.uses.end(), [&](const auto& use) {
-                        return !plan.erased[static_cast<size_t>(use.node)];
+                        return use.input >= 0 && !plan.erased[static_cast<size_t>(use.node)] &&
+                               !exceptions.inlined.contains(use.node);
                       });
     const bool made = value.producer != kNone && plan.erased[static_cast<size_t>(value.producer)];
     if (made && (read || held_[at])) {

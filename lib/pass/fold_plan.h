@@ -10,6 +10,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <cstdint>
+#include <deque>
 #include <set>
 #include <string>
 #include <vector>
@@ -29,18 +30,22 @@ struct FoldPlan {
   std::vector<ValueId> unused;    // initializers that only erased nodes read
   std::vector<NodeId> dropped;    // Constants that only erased nodes read
   int64_t growth = 0;             // bytes of the frontier less those of what goes, as far as sizes are known
+  // Nodes that could be computed but had better not be, and why; in an order of definition.
+  std::vector<std::pair<NodeId, std::string>> refused;
 };
 
 // Nodes that stay, and values that can't be had.
 struct FoldExceptions {
   std::set<NodeId> kept;        // stays where it is; its result may still be computed for others
   std::set<NodeId> unfit;       // can't be computed
+  std::set<NodeId> inlined;     // Ifs that a branch replaces; implies kept
   std::set<ScopeId> untouched;  // scopes in which (and inside which) nothing is edited in this round
 };
 
 class FoldPlanner {
  public:
-  FoldPlanner(const Model& model, const Index& index, const Facts& facts);
+  // No node is computed of which one result is larger than its operands by more than `limit` bytes.
+  FoldPlanner(const Model& model, const Index& index, const Facts& facts, int64_t limit);
   // Which nodes go and what remains of them, under these exceptions. O(nodes + edges).
   FoldPlan Plan(const FoldExceptions& exceptions) const;
   // A value's size in bytes, 0 if it isn't known.
@@ -51,13 +56,16 @@ class FoldPlanner {
 
  private:
   bool IsFoldable(NodeId node) const;
+  const onnx::TensorProto* Form(const onnx::NodeProto& constant);
   bool Encloses(const std::set<ScopeId>& scopes, ScopeId scope) const;
 
   const Model& model_;
   const Index& index_;
   const Facts& facts_;
+  const int64_t limit_;
   std::vector<bool> impure_;
   std::vector<bool> held_;
+  std::deque<onnx::TensorProto> forms_;           // of Constants that hold numbers or strings instead of a tensor
   std::vector<const onnx::TensorProto*> stored_;  // by ValueId
   std::vector<NodeId> order_;                     // all nodes outside functions, definitions before uses
 };

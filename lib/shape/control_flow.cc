@@ -114,6 +114,9 @@ std::vector<Known> InferBodyValues(Graph& outer, const onnx::GraphProto& body,
     // A body's own claim counts where nothing better is known.
     if (FindShape(output.type) == nullptr) {
       Refine(output.type, body.output(i).type());
+      if (FindShape(output.type) != nullptr) {
+        run.Claim(output);
+      }
     }
   }
   return outputs;
@@ -224,7 +227,8 @@ absl::Status Graph::InferLoop(const onnx::NodeProto& node, std::vector<onnx::Typ
       }
       types[i] = std::move(joined);
     }
-    if (!changed || round > 4 + static_cast<int>(carried)) {
+    // Each type can be forgotten in three steps, so it does settle.
+    if (!changed || round > 8 + 3 * static_cast<int>(carried)) {
       break;
     }
   }

@@ -10,10 +10,14 @@ namespace {
 
 bool IsFloat(int dtype) { return dtype == onnx::TensorProto::FLOAT || dtype == onnx::TensorProto::DOUBLE; }
 
-// Element by element over operands that are broadcast. `apply` takes intervals.
+// Element by element over operands that are broadcast. `apply` takes intervals. Before opset 7 an attribute said where
+// the second operand lies in the first, which isn't followed.
 template <typename Apply>
 MaybeElements Elementwise(const ElementNode& in, const Apply& apply) {
   auto shape = in.OutputShape();
+  if (in.Gives("axis") || in.Gives("broadcast")) {
+    return std::nullopt;
+  }
   std::vector<const Elements*> operands;
   for (int i = 0; i < in.count(); ++i) {
     operands.push_back(in.In(i));
@@ -175,32 +179,45 @@ MaybeElements GreaterOrEqual(const ElementNode& in) {
   return Binary(in, [](const Interval& a, const Interval& b) { return Truth(a.low >= b.high, a.high < b.low); });
 }
 
+// Logic is of truth values only; a broken model may have it of anything.
+bool AllBool(const ElementNode& in) {
+  for (int i = 0; i < in.count(); ++i) {
+    if (in.DtypeOf(i) != onnx::TensorProto::BOOL) {
+      return false;
+    }
+  }
+  return true;
+}
+
 MaybeElements Not(const ElementNode& in) {
-  return Elementwise(in, [](const Values& v) { return Interval{1 - v[0].high, 1 - v[0].low}; });
+  return !AllBool(in) ? std::nullopt : Elementwise(in, [](const Values& v) {
+    return Interval{1 - v[0].high, 1 - v[0].low};
+  });
 }
 
 MaybeElements And(const ElementNode& in) {
-  return Binary(in, [](const Interval& a, const Interval& b) {
+  return !AllBool(in) ? std::nullopt : Binary(in, [](const Interval& a, const Interval& b) {
     return Interval{std::min(a.low, b.low), std::min(a.high, b.high)};
   });
 }
 
 MaybeElements Or(const ElementNode& in) {
-  return Binary(in, [](const Interval& a, const Interval& b) {
+  return !AllBool(in) ? std::nullopt : Binary(in, [](const Interval& a, const Interval& b) {
     return Interval{std::max(a.low, b.low), std::max(a.high, b.high)};
   });
 }
 
 MaybeElements Xor(const ElementNode& in) {
-  return Binary(in, [](const Interval& a, const Interval& b) {
+  return !AllBool(in) ? std::nullopt : Binary(in, [](const Interval& a, const Interval& b) {
     return a.known() && b.known() ? Interval::Of(a.low ^ b.low) : Interval{0, 1};
   });
 }
 
 MaybeElements Where(const ElementNode& in) {
-  return in.count() != 3 ? std::nullopt : Elementwise(in, [](const Values& v) {
-    return v[0].known() ? v[v[0].low != 0 ? 1 : 2] : Hull(v[1], v[2]);
-  });
+  return in.count() != 3 || in.DtypeOf(0) != onnx::TensorProto::BOOL
+             ? std::nullopt
+             : Elementwise(in,
+                           [](const Values& v) { return v[0].known() ? v[v[0].low != 0 ? 1 : 2] : Hull(v[1], v[2]); });
 }
 
 // Over all elements, or over some axes.
@@ -257,7 +274,17 @@ MaybeElements ReduceMin(const ElementNode& in) {
   });
 }
 
+// A sum of floats is the integers' sum only while every sum on the way, in whatever order, is exact.
 MaybeElements ReduceSum(const ElementNode& in) {
+  if (const Elements* data = in.In(0); data != nullptr && IsFloat(in.OutputDtype())) {
+    const int64_t exact = ExactRange(in.OutputDtype()).high;
+    int64_t most = 0;
+    for (const Interval& element : data->at) {
+      if (element.low < -exact || element.high > exact || (most += std::max(-element.low, element.high)) > exact) {
+        return std::nullopt;
+      }
+    }
+  }
   return Reduce(in, [](const Interval& a, const Interval& b) {
     return Combine(a, b, [](int64_t x, int64_t y, int64_t* r) { return __builtin_add_overflow(x, y, r); });
   });

@@ -256,7 +256,8 @@ void PropagateElements(Graph& graph, const onnx::NodeProto& node) {
   }
   const ElementNode in(graph, node);
   MaybeElements elements = rule->second(in);
-  if (!elements) {
+  // Inference has the last word on the shape: whoever reads the elements relies on both being the same.
+  if (!elements || in.OutputShape() != elements->shape) {
     return;
   }
   const Interval range = ExactRange(dtype);
@@ -274,12 +275,12 @@ void PropagateElements(Graph& graph, const onnx::NodeProto& node) {
     output->propagated = true;
   }
   if (dtype == onnx::TensorProto::INT64 && elements->shape.size() <= 1) {
-    // Symbols that ONNX propagated stay; numbers are more than symbols.
+    // Symbols that ONNX propagated stay. Numbers don't: it follows them through casts that they don't fit in.
     onnx::TensorShapeProto data = OpenShape(static_cast<int64_t>(elements->at.size()));
     for (int i = 0; i < data.dim_size(); ++i) {
       if (elements->at[static_cast<size_t>(i)].known()) {
         data.mutable_dim(i)->set_dim_value(elements->at[static_cast<size_t>(i)].low);
-      } else if (output->data && output->data->dim_size() == data.dim_size()) {
+      } else if (output->data && output->data->dim_size() == data.dim_size() && output->data->dim(i).has_dim_param()) {
         *data.mutable_dim(i) = output->data->dim(i);
       }
     }

@@ -2,6 +2,7 @@
 // then values are propagated. Bodies and calls: control_flow.cc.
 #include <onnx/defs/schema.h>
 
+#include <algorithm>
 #include <exception>
 
 #include "lib/model/tensor.h"
@@ -17,6 +18,18 @@ namespace gomai::shape {
 namespace {
 
 constexpr uint64_t kLargestConstant = wire::kDefaultThreshold;
+
+// Where ONNX 1.23 infers what its own operator doesn't give: STFT without `onesided`, which it takes for 0 against the
+// default of 1.
+void Correct(const onnx::NodeProto& node, std::vector<onnx::TypeProto>& outputs) {
+  if (node.op_type() != "STFT" || !IsDefaultDomain(node.domain()) || FindAttribute(node, "onesided") != nullptr) {
+    return;
+  }
+  onnx::TensorShapeProto* shape = outputs.empty() ? nullptr : MutableShape(outputs[0]);
+  if (shape != nullptr && shape->dim_size() == 4 && shape->dim(2).has_dim_value()) {
+    shape->mutable_dim(2)->set_dim_value(shape->dim(2).dim_value() / 2 + 1);
+  }
+}
 
 }  // namespace
 
@@ -90,6 +103,10 @@ void Graph::Seed(const onnx::GraphProto& graph, const std::vector<const onnx::Ty
       known.type = input.type();
     }
     Sanitise(known.type);
+    if (outer_ != nullptr && FindShape(known.type) != nullptr &&
+        (given == nullptr || given->value_case() == onnx::TypeProto::VALUE_NOT_SET)) {
+      run_.Claim(known);
+    }
     if (outer_ == nullptr) {
       // Exporters write 0 for a dim that they don't know.
       if (onnx::TensorShapeProto* shape = MutableShape(known.type); shape != nullptr) {
@@ -170,6 +187,7 @@ void Graph::InferNode(const onnx::NodeProto& node) {
   const onnx::OpSchema* schema = nullptr;
   std::vector<Known> branch;  // what an If gives, beyond types
   const std::vector<Known>* taken = nullptr;
+  const int64_t claims = run_.claims;
   const auto note = [&](const absl::Status& status) {
     if (!status.ok()) {
       run_.Problem(node, Message(status));
@@ -191,6 +209,7 @@ void Graph::InferNode(const onnx::NodeProto& node) {
     } else if (schema != nullptr && schema->has_type_and_shape_inference_function()) {
       if (const std::string unfit = UnfitForInference(node, context); unfit.empty()) {
         schema->GetTypeAndShapeInferenceFunction()(context);
+        Correct(node, context.outputs());
       } else {
         run_.Problem(node, unfit);
       }
@@ -215,6 +234,11 @@ void Graph::InferNode(const onnx::NodeProto& node) {
   } catch (const std::exception& error) {
     run_.Problem(node, error.what());
   }
+  const bool claimed =
+      run_.claims != claims || std::any_of(node.input().begin(), node.input().end(), [&](const std::string& name) {
+        const Known* known = Find(name);
+        return known != nullptr && known->claimed;
+      });
   for (int i = 0; i < node.output_size(); ++i) {
     if (node.output(i).empty()) {
       continue;
@@ -226,6 +250,9 @@ void Graph::InferNode(const onnx::NodeProto& node) {
     }
     Known& known = values_[node.output(i)];
     known.type = std::move(type);
+    if (claimed) {
+      run_.Claim(known);
+    }
     if (taken != nullptr && static_cast<size_t>(i) < taken->size()) {
       known.tensor = (*taken)[static_cast<size_t>(i)].tensor;
       known.elements = (*taken)[static_cast<size_t>(i)].elements;
@@ -241,6 +268,9 @@ void Graph::InferNode(const onnx::NodeProto& node) {
       Sanitise(claim);
       Refine(known.type, claim);
       known.declared = known.has_type() && (!IsTensor(known.type) || (!had_shape && FindShape(known.type) != nullptr));
+      if (known.declared) {
+        run_.Claim(known);
+      }
     }
   }
   NoteConstant(node);

@@ -55,7 +55,9 @@ absl::StatusOr<Shapes> Infer(const Model& model, const Index& index, const Visit
   for (ValueId id = 0; id < static_cast<ValueId>(index.values().size()); ++id) {
     const Index::Value& value = index.value(id);
     if (value.scope != index.main_scope()) {
-      if (const auto body = bodies.find(index.scope(value.scope).graph); body != bodies.end()) {
+      // Of a walk that was cut short, what is known of bodies may hold for the first iteration only.
+      const auto body = run.budget >= 0 ? bodies.find(index.scope(value.scope).graph) : bodies.end();
+      if (body != bodies.end()) {
         if (const auto known = body->second.find(std::string(value.name)); known != body->second.end()) {
           visit(id, known->second);
         }
@@ -126,18 +128,24 @@ absl::StatusOr<std::vector<onnx::TypeProto>> InferTypes(const Model& model, cons
 absl::StatusOr<Facts> InferFacts(const Model& model, const Index& index) {
   Facts facts;
   facts.types.resize(index.values().size());
+  facts.proven.resize(index.values().size());
   facts.computed.resize(index.values().size());
   facts.limits.resize(index.values().size());
   const auto visit = [&](ValueId id, const shape::Known& known) {
     const auto at = static_cast<size_t>(id);
     facts.types[at] = known.type;
     facts.limits[at] = known.limits;
-    if (known.propagated) {
+    facts.proven[at] = known.has_type() && !known.claimed;
+    if (known.propagated && !known.claimed) {
       facts.computed[at] = *known.tensor;
     }
   };
   GOMAI_ASSIGN_OR_RETURN(const Shapes shapes, Infer(model, index, visit));
+  std::vector<onnx::TypeProto> inferred = facts.types;
   AddOutputs(index, shapes, &facts.types);
+  for (size_t i = 0; i < inferred.size(); ++i) {
+    facts.proven[i] = facts.proven[i] && shape::Same(inferred[i], facts.types[i]);
+  }
   facts.problems = shapes.problems();
   return facts;
 }

@@ -70,8 +70,11 @@ absl::StatusOr<std::vector<onnx::TypeProto>> InferTypes(const Model& model, cons
 // All that inference finds, by ValueId: types as InferTypes gives them, and
 struct Facts {
   std::vector<onnx::TypeProto> types;
-  // Integer and bool tensors that are computed from fixed sizes (Shape of a fixed shape and what follows): their
-  // values, inline and without a name.
+  // Does the type follow from inputs and constants alone? Else it rests on what a model declares of a value in between,
+  // which may be false.
+  std::vector<bool> proven;
+  // Integer and bool tensors that are computed from fixed sizes, proven ones (Shape of a fixed shape and what follows):
+  // their values, inline and without a name.
   std::vector<std::optional<onnx::TensorProto>> computed;
   // For each dim that isn't fixed the most that it can be, INT64_MAX if nothing bounds it. Empty: no rank, or no bound.
   std::vector<std::vector<int64_t>> limits;

@@ -43,6 +43,7 @@ struct Known {
   std::optional<Elements> elements;            // the same for any small tensor, with bounds; see ElementsOf
   std::vector<int64_t> limits;                 // of dims that aren't known: the most that each can be; empty: none
   bool propagated = false;                     // `tensor` was computed here, by rules that are exact
+  bool claimed = false;                        // rests on a declared shape, here or before
 
   bool has_type() const { return type.value_case() != onnx::TypeProto::VALUE_NOT_SET; }
 };
@@ -59,6 +60,12 @@ struct Run {
   // What is known of the values in bodies, as of the last walk over each; only if someone asked.
   std::unordered_map<const onnx::GraphProto*, std::unordered_map<std::string, Known>>* bodies = nullptr;
 
+  int64_t claims = 0;  // how often something rested on a declared shape
+
+  void Claim(Known& known) {
+    known.claimed = true;
+    ++claims;
+  }
   // The tensor with its values inline, or nullptr if they are large, left out or absent.
   const onnx::TensorProto* Values(const onnx::TensorProto& tensor);
   // A constant that was made here; it lives as long as the run.

@@ -110,22 +110,26 @@ MaybeLimits Reshape(const ElementNode& in) {
   for (const int64_t dim : *data) {
     elements = Times(elements, dim);
   }
+  const bool zero_copies = in.Int("allowzero", 0) == 0;
   int64_t others = 1;
-  for (size_t i = 0; i < sizes->at.size(); ++i) {
-    const Interval& size = sizes->at[i];
+  int open = 0;  // sizes that may be 0, of which the other sizes then say nothing
+  for (const Interval& size : sizes->at) {
     if (size.known() && size.low > 0) {
       others = Times(others, size.low);
     }
+    open += size.low <= 0 && size != Interval::Of(-1) ? 1 : 0;
   }
   Limits limits;
   for (size_t i = 0; i < sizes->at.size(); ++i) {
     const Interval& size = sizes->at[i];
-    const bool certain = size.low > 0 || (size.low == 0 && in.Int("allowzero", 0) != 0);
-    int64_t limit = elements == kNone || others == 0 || others == kNone ? kNone : elements / others;
-    if (size.known() && size.low == 0 && in.Int("allowzero", 0) == 0) {
-      limit = i < data->size() ? (*data)[i] : kNone;
-    } else if (certain) {
+    const int64_t copied = i < data->size() ? (*data)[i] : kNone;
+    int64_t limit = elements == kNone || others == kNone ? kNone : elements / others;
+    if (size.low > 0 || (size.low == 0 && !zero_copies)) {
       limit = size.high;
+    } else if (size == Interval::Of(0)) {
+      limit = copied;
+    } else if (size != Interval::Of(-1)) {
+      limit = open > 1 ? kNone : zero_copies ? std::max(limit, copied) : limit;
     }
     limits.push_back(limit);
   }
@@ -298,7 +302,8 @@ MaybeLimits NonZero(const ElementNode& in) {
   for (const int64_t dim : *data) {
     elements = Times(elements, dim);
   }
-  return Limits{static_cast<int64_t>(data->size()), elements};
+  // A scalar counts as a vector of one element.
+  return Limits{std::max(static_cast<int64_t>(data->size()), int64_t{1}), elements};
 }
 
 // For each batch and class at most the given number, which is 0 unless given, and at most all boxes.
@@ -322,6 +327,49 @@ MaybeLimits RoiAlign(const ElementNode& in) {
     return std::nullopt;
   }
   return Limits{(*rois)[0], (*data)[1], in.Int("output_height", 1), in.Int("output_width", 1)};
+}
+
+// The batch of the wider operand; of two that are equally wide, the larger, since 1 is broadcast.
+MaybeLimits MatMul(const ElementNode& in) {
+  const MaybeLimits a = Of(in, 0);
+  const MaybeLimits b = Of(in, 1);
+  if (!a || !b || a->size() < 2 || a->size() < b->size()) {
+    return std::nullopt;
+  }
+  return Limits{a->size() == 2 || b->size() < a->size() ? a->front() : std::max(a->front(), b->front())};
+}
+
+// The sizes if they are given so, else what isn't scaled.
+MaybeLimits Resize(const ElementNode& in) {
+  const MaybeLimits data = Of(in, 0);
+  if (!data || in.Gives("axes") || in.Gives("keep_aspect_ratio_policy")) {
+    return std::nullopt;
+  }
+  if (in.Has(3)) {
+    return FromElements(in, 3);
+  }
+  const Elements* scales = in.In(2);
+  if (scales == nullptr || scales->at.size() != data->size()) {
+    return std::nullopt;
+  }
+  Limits limits;
+  for (size_t i = 0; i < data->size(); ++i) {
+    limits.push_back(scales->at[i] == Interval::Of(1) ? (*data)[i] : kNone);
+  }
+  return limits;
+}
+
+// Without an axis, of all elements in a row.
+MaybeLimits Compress(const ElementNode& in) {
+  const MaybeLimits data = Of(in, 0);
+  if (!data || in.Gives("axis")) {
+    return data;
+  }
+  int64_t elements = 1;
+  for (const int64_t dim : *data) {
+    elements = Times(elements, dim);
+  }
+  return Limits{elements};
 }
 
 // Only the leading dims, which such operators keep.
@@ -387,13 +435,15 @@ const std::unordered_map<std::string_view, Rule>& Table() {
         {"Gemm", Gemm},
         {"Flatten", Flatten},
         {"Range", Range},
-        {"Compress", First},
+        {"Compress", Compress},
+        {"MatMul", MatMul},
+        {"Resize", Resize},
     };
-    for (const char* op : {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool",
-                           "MatMul", "Resize", "BatchNormalization"}) {
+    for (const char* op : {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}) {
       table->emplace(op, Leading);
     }
     for (const char* op : {"Abs",
+                           "BatchNormalization",
                            "Cast",
                            "Ceil",
                            "Clip",
@@ -446,8 +496,11 @@ void PropagateLimits(Graph& graph, const onnx::NodeProto& node) {
   if (rule == Table().end()) {
     return;
   }
+  // Further results are as the first one, of these; of others they have shapes of their own.
+  static const auto* const kAlike = new std::unordered_set<std::string_view>{"Dropout", "MaxPool", "Split", "TopK"};
   std::optional<MaybeLimits> found;
-  for (const std::string& name : node.output()) {
+  for (int i = 0; i < (kAlike->contains(node.op_type()) ? node.output_size() : std::min(node.output_size(), 1)); ++i) {
+    const std::string& name = node.output(i);
     Known* output = name.empty() ? nullptr : graph.Find(name);
     const onnx::TensorShapeProto* shape = output == nullptr ? nullptr : FindShape(output->type);
     const auto open = [](const auto& dim) { return !dim.has_dim_value(); };

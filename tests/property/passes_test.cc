@@ -79,7 +79,10 @@ TEST_CASE("prune settles after one run on every model") { CheckSettles("prune");
 TEST_CASE("strip-doc-strings settles after one run on every model") { CheckSettles("strip-doc-strings"); }
 
 TEST_CASE("sort settles after one run on every model") { CheckSettles("sort"); }
+TEST_CASE("fold-constants settles after one run on every model") { CheckSettles("fold-constants"); }
 TEST_CASE("fold-identity settles after one run on every model") { CheckSettles("fold-identity"); }
+TEST_CASE("remove-no-ops settles after one run on every model") { CheckSettles("remove-no-ops"); }
+TEST_CASE("dedupe-nodes settles after one run on every model") { CheckSettles("dedupe-nodes"); }
 TEST_CASE("lift-constants settles after one run on every model") { CheckSettles("lift-constants"); }
 TEST_CASE("dedupe-initializers settles after one run on every model") { CheckSettles("dedupe-initializers"); }
 TEST_CASE("name-nodes settles after one run on every model") { CheckSettles("name-nodes{duplicates=true}"); }

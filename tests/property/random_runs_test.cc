@@ -81,9 +81,10 @@ TEST_CASE("the runtime computes the same bits from a random graph before and aft
     if (!before.ok()) {
       return "before: " + before.status().ToString();
     }
-    for (const char* pass :
-         {"prune", "sort", "dedupe-initializers", "fold-identity", "lift-constants", "name-nodes{duplicates=true}",
-          "lift-constants,dedupe-initializers,fold-identity,sort,prune"}) {
+    for (const char* pass : {"prune", "sort", "dedupe-initializers", "fold-identity", "lift-constants",
+                             "name-nodes{duplicates=true}", "fold-constants", "remove-no-ops", "dedupe-nodes",
+                             "fold-constants,fold-identity,remove-no-ops,dedupe-nodes,prune",
+                             "lift-constants,dedupe-initializers,fold-identity,sort,prune"}) {
       absl::StatusOr<Model> model = Model::Load(stored.file);
       const absl::StatusOr<Pipeline> pipeline = ParsePipeline(pass);
       if (!model.ok() || !pipeline.ok()) {

@@ -1,0 +1,297 @@
+// fold-constants, on every model at hand and on variants of it in which some or all inputs are constants, so that each
+// operator is computed ahead: the outputs are those of the model itself, bit for bit, ONNX's checker takes the result
+// if it took the model, and a second run changes nothing. And inference, whose sizes are folded without a runtime: what
+// it says of types, values and bounds is what a run gives.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+
+#include "lib/compare/tensors.h"
+#include "lib/graph/verify.h"
+#include "lib/model/save.h"
+#include "lib/model/tensor.h"
+#include "lib/pass/pipeline.h"
+#include "lib/runtime/npy.h"
+#include "lib/runtime/onnxruntime.h"
+#include "lib/shape/infer.h"
+#include "tests/support/paths.h"
+
+namespace gomai {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::unique_ptr<Backend> Runtime() {
+  absl::StatusOr<std::unique_ptr<Backend>> backend =
+      LoadOnnxRuntime({.library = {}, .log_severity = 4, .diagnostics = {}});
+  if (!backend.ok()) {
+    SKIP("no ONNX Runtime here: " << Message(backend.status()));
+  }
+  return *std::move(backend);
+}
+
+SessionOptions Reference() {
+  SessionOptions options;
+  options.threads = 1;
+  options.session_options = {{"session.disable_prepacking", "1"}};
+  return options;
+}
+
+bool DrawsNumbers(const Model& model) {
+  const Index index(model.proto());
+  return std::any_of(index.nodes().begin(), index.nodes().end(),
+                     [](const Index::Node& node) { return IsRandomOp(*node.proto); });
+}
+
+onnx::TensorProto ToProto(const std::string& name, const HostTensor& tensor) {
+  onnx::TensorProto proto;
+  proto.set_name(name);
+  proto.set_data_type(tensor.dtype());
+  for (const int64_t dim : tensor.shape()) {
+    proto.add_dims(dim);
+  }
+  if (tensor.is_string()) {
+    for (const std::string& text : tensor.strings()) {
+      proto.add_string_data(text);
+    }
+  } else {
+    SetRawData(proto, std::string(tensor.bytes().begin(), tensor.bytes().end()));
+  }
+  return proto;
+}
+
+// Inputs as the test data beside the model has them, else made up; nullopt: neither can be had.
+std::optional<NamedTensors> FeedsFor(const fs::path& file, const std::vector<ValueSpec>& inputs) {
+  NamedTensors feeds;
+  const fs::path data = file.parent_path() / "test_data_set_0";
+  if (fs::exists(data)) {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const auto tensor = ReadTensorFile(data / fmt::format("input_{}.pb", i));
+      if (inputs[i].dtype == 0 || !tensor.ok() || tensor->dtype() != inputs[i].dtype) {
+        return std::nullopt;
+      }
+      feeds[inputs[i].name] = *tensor;
+    }
+    return feeds;
+  }
+  std::map<std::string, std::vector<int64_t>> shapes;
+  for (const ValueSpec& input : inputs) {
+    if (input.dtype == 0 || !input.has_shape) {
+      return std::nullopt;
+    }
+    std::vector<int64_t> shape = input.shape;
+    for (size_t i = 0; i < shape.size(); ++i) {
+      shape[i] = shape[i] >= 0 ? shape[i] : 64 + 32 * static_cast<int64_t>(i);
+    }
+    if (shape != input.shape) {
+      shapes[input.name] = shape;
+    }
+  }
+  auto random = RandomInputs(inputs, 7, shapes, {});
+  return random.ok() ? std::optional(*std::move(random)) : std::nullopt;
+}
+
+// The model with the inputs from `first` on as initializers, and what is left to feed.
+Model WithConstants(const Model& model, const NamedTensors& feeds, int first, NamedTensors* left) {
+  onnx::ModelProto proto = model.proto();
+  proto.set_ir_version(std::max<int64_t>(proto.ir_version(), 4));
+  auto& inputs = *proto.mutable_graph()->mutable_input();
+  *left = feeds;
+  for (int i = inputs.size() - 1; i >= first; --i) {
+    if (const auto feed = feeds.find(inputs[i].name()); feed != feeds.end()) {
+      *proto.mutable_graph()->add_initializer() = ToProto(feed->first, feed->second);
+      left->erase(feed->first);
+      inputs.DeleteSubrange(i, 1);
+    }
+  }
+  Model variant = Model::FromProto(std::move(proto), model.folder());
+  variant.Adopt(model);
+  return variant;
+}
+
+absl::StatusOr<NamedTensors> Compute(Backend& backend, const Model& model, const NamedTensors& feeds) {
+  GOMAI_ASSIGN_OR_RETURN(const std::string bytes, SerializeInline(model));
+  GOMAI_ASSIGN_OR_RETURN(const auto session, backend.OpenBytes(bytes, Reference()));
+  return session->Run(feeds, {});
+}
+
+struct Variant {
+  const Model& model;
+  const NamedTensors& feeds;
+};
+
+// Calls check(variant, name) with every variant that the runtime runs; gives their number.
+template <typename Check>
+size_t ForEachVariant(Backend& backend, const Check& check) {
+  size_t count = 0;
+  for (const fs::path& file : testing::AllModels()) {
+    const absl::StatusOr<Model> model = Model::Load(file);
+    if (!model.ok() || !VerifyForWriting(*model, Index(model->proto())).ok() || DrawsNumbers(*model)) {
+      continue;
+    }
+    const absl::StatusOr<std::string> bytes = SerializeInline(*model);
+    const auto session = bytes.ok() ? backend.OpenBytes(*bytes, Reference()) : bytes.status();
+    if (!session.ok()) {
+      continue;
+    }
+    const std::optional<NamedTensors> feeds = FeedsFor(file, (*session)->inputs());
+    if (!feeds) {
+      continue;
+    }
+    const int inputs = model->proto().graph().input_size();
+    for (int first = inputs; first >= 0; first = first > 1 ? 1 : first - 1) {
+      NamedTensors left;
+      const Model variant = WithConstants(*model, *feeds, first, &left);
+      INFO(file.string() << ", with constants for the inputs from " << first << " on");
+      check(Variant{variant, left}, file);
+      ++count;
+    }
+  }
+  return count;
+}
+
+absl::Status CheckByOnnx(const Model& model, const testing::TemporaryFolder& folder) {
+  const fs::path file = folder / "model.onnx";
+  SaveOptions options;
+  options.weights = Weights::kInline;
+  const absl::StatusOr<SaveReport> saved = Save(model, file, options);
+  return saved.ok() ? CheckModelFile(file) : saved.status();
+}
+
+TEST_CASE("folding changes no bit of any output, and leaves nothing to fold") {
+  const std::unique_ptr<Backend> backend = Runtime();
+  const testing::TemporaryFolder folder;
+  size_t changed = 0;
+  size_t compared = 0;
+  const size_t variants = ForEachVariant(*backend, [&](const Variant& variant, const fs::path&) {
+    Model folded = Model::FromProto(variant.model.proto(), variant.model.folder());
+    folded.Adopt(variant.model);
+    PipelineOptions options;
+    options.allow_shape_change = true;
+    options.verify_each = true;
+    const auto report = RunPipeline(*ParsePipeline("fold-constants"), folded, options, Diagnostics());
+    INFO(report.status().ToString());
+    REQUIRE(report.ok());
+    if (report->front().changes.empty()) {
+      return;
+    }
+    ++changed;
+    const auto again = RunPipeline(*ParsePipeline("fold-constants"), folded, options, Diagnostics());
+    REQUIRE(again.ok());
+    CHECK(again->front().changes.lines == std::vector<std::string>());
+    if (CheckByOnnx(variant.model, folder).ok()) {
+      const absl::Status checked = CheckByOnnx(folded, folder);
+      INFO(checked.ToString());
+      CHECK(checked.ok());
+    }
+    const auto expected = Compute(*backend, variant.model, variant.feeds);
+    if (!expected.ok()) {
+      return;  // a sequence among the outputs, say
+    }
+    const auto got = Compute(*backend, folded, variant.feeds);
+    INFO(got.status().ToString());
+    REQUIRE(got.ok());
+    REQUIRE(got->size() == expected->size());
+    Tolerance bits;
+    bits.bits = true;
+    for (const auto& [name, tensor] : *expected) {
+      REQUIRE(got->contains(name));
+      const TensorComparison comparison = CompareTensors(got->at(name), tensor, bits);
+      INFO("output " << name << ": " << comparison.Why() << " " << comparison.problem);
+      CHECK(comparison.equal);
+      ++compared;
+    }
+  });
+  INFO(variants << " variants, " << changed << " changed, " << compared << " outputs compared");
+  CHECK(variants > 1000);
+  CHECK(changed > 500);
+  CHECK(compared > 500);
+}
+
+// The model with every tensor that a node of the main graph makes as an output.
+Model WithAllOutputs(const Model& model, const Index& index, const Facts& facts) {
+  onnx::ModelProto proto = model.proto();
+  for (ValueId id = 0; id < static_cast<ValueId>(index.values().size()); ++id) {
+    const Index::Value& value = index.value(id);
+    const onnx::TypeProto& type = facts.types[static_cast<size_t>(id)];
+    if (value.scope == index.main_scope() && value.producer != kNone && !value.is_graph_output &&
+        type.has_tensor_type() && type.tensor_type().elem_type() != 0) {
+      onnx::ValueInfoProto& output = *proto.mutable_graph()->add_output();
+      output.set_name(std::string(value.name));
+      output.mutable_type()->mutable_tensor_type()->set_elem_type(type.tensor_type().elem_type());
+    }
+  }
+  Model wide = Model::FromProto(std::move(proto), model.folder());
+  wide.Adopt(model);
+  return wide;
+}
+
+// "" if a tensor is as inference says.
+std::string Contradiction(const Facts& facts, ValueId id, const HostTensor& tensor, const Model& model) {
+  const auto at = static_cast<size_t>(id);
+  const onnx::TypeProto& type = facts.types[at];
+  if (facts.proven[at] && type.has_tensor_type()) {
+    if (type.tensor_type().elem_type() != 0 && type.tensor_type().elem_type() != tensor.dtype()) {
+      return "another dtype";
+    }
+    const onnx::TensorShapeProto* shape = FindShape(type);
+    if (shape != nullptr && static_cast<size_t>(shape->dim_size()) != tensor.shape().size()) {
+      return "another rank";
+    }
+    for (int i = 0; shape != nullptr && i < shape->dim_size(); ++i) {
+      const int64_t size = tensor.shape()[static_cast<size_t>(i)];
+      if (shape->dim(i).has_dim_value() && shape->dim(i).dim_value() != size) {
+        return "another dim";
+      }
+      if (static_cast<size_t>(i) < facts.limits[at].size() && size > facts.limits[at][static_cast<size_t>(i)]) {
+        return fmt::format("dim {} beyond its limit", i);
+      }
+    }
+  }
+  if (facts.computed[at]) {
+    const auto bytes = ReadTensor(*facts.computed[at], model);
+    if (!bytes.ok() ||
+        !std::equal(bytes->bytes().begin(), bytes->bytes().end(), tensor.bytes().begin(), tensor.bytes().end())) {
+      return "other values";
+    }
+  }
+  return "";
+}
+
+TEST_CASE("types, values and bounds are what a run gives") {
+  const std::unique_ptr<Backend> backend = Runtime();
+  size_t tensors = 0;
+  size_t computed = 0;
+  size_t bounded = 0;
+  const size_t variants = ForEachVariant(*backend, [&](const Variant& variant, const fs::path&) {
+    const Index index(variant.model.proto());
+    const absl::StatusOr<Facts> facts = InferFacts(variant.model, index);
+    REQUIRE(facts.ok());
+    const auto got = Compute(*backend, WithAllOutputs(variant.model, index, *facts), variant.feeds);
+    if (!got.ok()) {
+      return;
+    }
+    for (const auto& [name, tensor] : *got) {
+      const ValueId id = index.FindValue(index.main_scope(), name);
+      REQUIRE(id != kNone);
+      const std::string wrong = Contradiction(*facts, id, tensor, variant.model);
+      if (!wrong.empty()) {
+        FAIL_CHECK(name << " has " << wrong << ": inferred " << ShapeText(facts->types[static_cast<size_t>(id)])
+                        << ", it is " << tensor.Describe());
+      }
+      ++tensors;
+      computed += facts->computed[static_cast<size_t>(id)] ? 1 : 0;
+      const auto& limits = facts->limits[static_cast<size_t>(id)];
+      bounded += std::any_of(limits.begin(), limits.end(), [](int64_t limit) { return limit != INT64_MAX; }) ? 1 : 0;
+    }
+  });
+  INFO(variants << " variants, " << tensors << " tensors, " << computed << " computed, " << bounded << " bounded");
+  CHECK(tensors > 2000);
+  CHECK(computed > 200);
+  CHECK(bounded > 100);
+}
+
+}  // namespace
+}  // namespace gomai
