@@ -118,10 +118,12 @@ void Graph::Seed(const onnx::GraphProto& graph, const std::vector<const onnx::Ty
       }
     }
   }
+  const bool replaceable = run_.model->proto().ir_version() == 0 || run_.model->proto().ir_version() >= 4;
   for (const auto& tensor : graph.initializer()) {
     Known& known = values_[tensor.name()];
-    // A default that callers may replace is no constant.
-    known.tensor = known.has_type() ? nullptr : run_.Values(tensor);
+    // A default that callers may replace is no constant. Up to IR version 3 every initializer is an input as well, and
+    // runtimes take it for a constant.
+    known.tensor = known.has_type() && replaceable ? nullptr : run_.Values(tensor);
     if (!known.has_type()) {
       auto& type = *known.type.mutable_tensor_type();
       type.set_elem_type(tensor.data_type());
@@ -136,7 +138,7 @@ void Graph::Seed(const onnx::GraphProto& graph, const std::vector<const onnx::Ty
   // take a sparse type for a scalar.
   for (const auto& tensor : graph.sparse_initializer()) {
     Known& known = values_[tensor.values().name()];
-    known.sparse = known.has_type() ? nullptr : &tensor;
+    known.sparse = known.has_type() && replaceable ? nullptr : &tensor;
     if (!known.has_type()) {
       auto& type = *known.type.mutable_tensor_type();
       type.set_elem_type(tensor.values().data_type());
