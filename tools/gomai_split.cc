@@ -98,8 +98,8 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
   GOMAI_ASSIGN_OR_RETURN(const WriteSplitReport report, WriteSplit(split, model, *index, arguments.write, diagnostics));
   const std::string manifest = (std::filesystem::path(arguments.folder) / "manifest.json").string();
   tool.Print(said ? SplitText(reports, report, survey, tool.verbosity() > 0) : "");
-  tool.Print(
-      fmt::format("wrote {} parts and {} ({})\n", report.manifest.parts.size(), manifest, FormatBytes(report.bytes_written)));
+  tool.Print(fmt::format("wrote {} parts and {} ({})\n", report.manifest.parts.size(), manifest,
+                         FormatBytes(report.bytes_written)));
   tool.document()["manifest"] = manifest;
   tool.document()["bytes_written"] = report.bytes_written;
   tool.document()["parts"] = SurveyJson(survey);

@@ -5,6 +5,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -44,7 +45,14 @@ class Part:
     def __call__(self, values):
         feeds = {tensor["name"]: values[FRIENDLY.get(tensor["name"], tensor["name"])] for tensor in self.part["inputs"]}
         names = [tensor["name"] for tensor in self.part["outputs"]]
-        run = self.by_rows if "batching" in self.part else self.session.run
+)";
+
+constexpr char kCall[] = R"(        for name, value in zip(names, self.session.run(names, feeds)):
+            values[FRIENDLY.get(name, name)] = value
+)";
+
+// Where parts take their rows in fixed numbers.
+constexpr char kCallByRows[] = R"(        run = self.by_rows if "batching" in self.part else self.session.run
         for name, value in zip(names, run(names, feeds)):
             values[FRIENDLY.get(name, name)] = value
 
@@ -57,7 +65,9 @@ class Part:
             padded = {name: numpy.pad(part, [(0, size - len(part))] + [(0, 0)] * (part.ndim - 1)) for name, part in some.items()}
             calls.append(self.session.run(names, {**feeds, **padded}))
         return [numpy.concatenate(results)[:rows] for results in zip(*calls)]
+)";
 
+constexpr char kRun[] = R"(
 
 def run(parts, inputs):
     """The model's outputs by name, for its inputs by name; `parts` as below, with an NPU's provider where you like."""
@@ -103,7 +113,9 @@ std::string RunPartsScript(const Manifest& manifest) {
     }
     return fmt::format("{}", fmt::join(list, ", "));
   };
-  std::string script = kHead;
+  const bool batched = std::any_of(manifest.parts.begin(), manifest.parts.end(),
+                                   [](const ManifestPart& part) { return part.batching.has_value(); });
+  std::string script = std::string(kHead) + (batched ? kCallByRows : kCall) + kRun;
   if (manifest.parts.size() > kMostCalls) {
     script += "    for part in parts.values():\n        part(values)\n";
   } else {

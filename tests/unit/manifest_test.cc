@@ -109,7 +109,7 @@ TEST_CASE("a printed manifest reads back, and prints as it was") {
 
 TEST_CASE("keys that aren't known are ignored") {
   const std::string text =
-      Replace(PrintManifest(Example()), "\"device\": \"npu\",", "\"device\": \"npu\", \"batching\": {\"k\": 8},");
+      Replace(PrintManifest(Example()), "\"device\": \"npu\",", "\"device\": \"npu\", \"colour\": {\"k\": 8},");
   CHECK(ParseManifest(text, "m.json").ok());
 }
 

@@ -39,7 +39,7 @@ TEST_CASE("what a plan must not hold is named with its place") {
   CHECK(PlanError(R"({"parts": [{"name": "a", "output": ["x"]}]})") ==
         "plan.json: parts[0] has an unknown key 'output'; did you mean 'outputs'? (known: name, outputs, inputs, "
         "forbid_ops, "
-        "max_nodes, device)");
+        "max_nodes, device, batching, pipeline)");
   CHECK(PlanError(R"({"parts": [{"name": "a"}]})").find("needs \"outputs\"") != std::string::npos);
   CHECK(PlanError(R"({"parts": [{"name": "a", "outputs": "x"}]})").find("parts[0].outputs must be a list") !=
         std::string::npos);
