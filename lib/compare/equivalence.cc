@@ -48,7 +48,8 @@ absl::StatusOr<std::unique_ptr<Equivalence>> Equivalence::Open(const std::filesy
   if (LooksLikeManifest(file) || file.extension() == ".json") {
     GOMAI_RETURN_IF_ERROR(equivalence->OpenChain(file, backend));
     GOMAI_RETURN_IF_ERROR(equivalence->OpenReference(reference, backend));
-    GOMAI_RETURN_IF_ERROR(equivalence->CheckInputs(equivalence->chain_->inputs()));
+    equivalence->needed_ = equivalence->chain_->InputsFor(equivalence->InputNames());
+    GOMAI_RETURN_IF_ERROR(equivalence->CheckInputs(equivalence->needed_));
   } else {
     if (!options.replace.empty() || options.isolated) {
       return InvalidArgument("'{}' is a model, not a manifest: it has no parts to {}", candidate.string(),
@@ -56,7 +57,8 @@ absl::StatusOr<std::unique_ptr<Equivalence>> Equivalence::Open(const std::filesy
     }
     GOMAI_RETURN_IF_ERROR(equivalence->OpenReference(reference, backend));
     GOMAI_RETURN_IF_ERROR(equivalence->OpenModel(file, backend));
-    GOMAI_RETURN_IF_ERROR(equivalence->CheckInputs(equivalence->model_->inputs()));
+    equivalence->needed_ = equivalence->model_->inputs();
+    GOMAI_RETURN_IF_ERROR(equivalence->CheckInputs(equivalence->needed_));
   }
   equivalence->tolerances_.resize(equivalence->rows_.size());
   equivalence->copies_.Remove();  // all is open
@@ -109,6 +111,11 @@ absl::Status Equivalence::OpenReference(const std::filesystem::path& file, Backe
   std::vector<std::string> boundary;
   if (chain_ != nullptr) {
     const Manifest& manifest = chain_->manifest();
+    std::vector<std::string> inputs;
+    for (const auto& input : model.proto().graph().input()) {
+      inputs.push_back(input.name());
+    }
+    runs_ = chain_->PartsFor(inputs);
     for (size_t i = 0; i < manifest.parts.size(); ++i) {
       for (const ManifestTensor& input : manifest.parts[i].inputs) {
         if (options_.isolated && !IsModelInput(input)) {
@@ -126,7 +133,9 @@ absl::Status Equivalence::OpenReference(const std::filesystem::path& file, Backe
         row.alias = alias == manifest.aliases.end() ? "" : alias->first;
         last_use_[row.tensor] = i;
         const ValueId id = index.FindValue(index.main_scope(), row.tensor);
-        if (output.model_output && !own.contains(row.tensor)) {
+        if (!runs_[i]) {
+          row.missing = "not run: the reference begins behind it";
+        } else if (output.model_output && !own.contains(row.tensor)) {
           row.missing = "the reference has no such output";
           row.fault = true;
         } else if (id == kNone) {
@@ -139,7 +148,8 @@ absl::Status Equivalence::OpenReference(const std::filesystem::path& file, Backe
     }
     if (options_.isolated) {
       for (const EquivalenceRow& row : rows_) {
-        if (!row.missing.empty()) {
+        const bool runs = runs_[IndexOf(row.part)];
+        if (!row.missing.empty() && runs) {
           return InvalidArgument(
               "'{}', which part '{}' gives, isn't a tensor of the reference; parts can't be run on the "
               "reference's tensors then, so compare them --chained",
@@ -233,9 +243,27 @@ absl::Status Equivalence::CheckInputs(const std::vector<ValueSpec>& candidate) c
 std::vector<std::string> Equivalence::parts() const {
   std::vector<std::string> names;
   if (chain_ != nullptr) {
-    for (const ManifestPart& part : chain_->manifest().parts) {
-      names.push_back(part.name);
+    const std::vector<ManifestPart>& parts = chain_->manifest().parts;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (runs_[i]) {
+        names.push_back(parts[i].name);
+      }
     }
+  }
+  return names;
+}
+
+size_t Equivalence::IndexOf(std::string_view part) const {
+  const std::vector<ManifestPart>& parts = chain_->manifest().parts;
+  return static_cast<size_t>(
+      std::find_if(parts.begin(), parts.end(), [&](const ManifestPart& each) { return each.name == part; }) -
+      parts.begin());
+}
+
+std::vector<std::string> Equivalence::InputNames() const {
+  std::vector<std::string> names;
+  for (const ValueSpec& spec : inputs()) {
+    names.push_back(spec.name);
   }
   return names;
 }
@@ -294,16 +322,15 @@ absl::Status Equivalence::RunModel(const NamedTensors& feeds, const NamedTensors
 }
 
 absl::Status Equivalence::RunChain(const NamedTensors& feeds, NamedTensors& reference, SampleReport& report) {
-  size_t part = 0;
   return chain_
       ->Run(feeds,
             [&](const PartRun& run) {
+              const size_t part = IndexOf(run.part);
               CompareOutputs(run, reference, report);
               std::erase_if(reference, [&](const auto& tensor) {
                 const auto last = last_use_.find(tensor.first);
                 return last != last_use_.end() && last->second <= part;
               });
-              ++part;
               return absl::OkStatus();
             })
       .status();
@@ -313,13 +340,16 @@ absl::Status Equivalence::RunIsolated(const NamedTensors& feeds, NamedTensors& r
   const Manifest& manifest = chain_->manifest();
   for (size_t i = 0; i < manifest.parts.size(); ++i) {
     const ManifestPart& part = manifest.parts[i];
+    if (!runs_[i]) {
+      continue;
+    }
     if (options_.progress) {
       options_.progress(fmt::format("running {}", part.name));
     }
     NamedTensors given;
     for (const ManifestTensor& input : part.inputs) {
       const std::string name = ModelName(manifest, input.name);
-      given.emplace(input.name, IsModelInput(input) ? feeds.at(name) : reference.at(name));
+      given.emplace(input.name, feeds.contains(name) ? feeds.at(name) : reference.at(name));
     }
     GOMAI_ASSIGN_OR_RETURN(const PartRun run, chain_->RunPart(i, given));
     CompareOutputs(run, reference, report);
@@ -354,9 +384,8 @@ absl::StatusOr<SampleReport> Equivalence::Compare(const NamedTensors& feeds) {
     return Annotate(reference.status(), "the reference");
   }
   // The candidate may need fewer inputs than the reference, never more (CheckInputs).
-  const std::vector<ValueSpec>& needed = chain_ != nullptr ? chain_->inputs() : model_->inputs();
   NamedTensors own_feeds;
-  for (const ValueSpec& spec : needed) {
+  for (const ValueSpec& spec : needed_) {
     if (const auto feed = feeds.find(spec.name); feed != feeds.end()) {
       own_feeds.insert(*feed);
     }

@@ -71,7 +71,7 @@ class Equivalence {
   const std::vector<ValueSpec>& inputs() const { return reference_->inputs(); }
   // Candidate tensors in the order in which they are made, then outputs that one side lacks.
   const std::vector<EquivalenceRow>& rows() const { return rows_; }
-  std::vector<std::string> parts() const;  // empty for a model
+  std::vector<std::string> parts() const;  // those that run; empty for a model
 
   // For all tensors, and for some by either of their names. kNotFound with the nearest for a name that isn't there.
   absl::Status SetTolerances(const Tolerance& all, const std::map<std::string, Tolerance>& by_name);
@@ -87,6 +87,8 @@ class Equivalence {
   absl::Status OpenChain(const std::filesystem::path& file, Backend& backend);
   absl::Status CheckInputs(const std::vector<ValueSpec>& candidate) const;
   void AddRow(EquivalenceRow row);
+  size_t IndexOf(std::string_view part) const;
+  std::vector<std::string> InputNames() const;  // the reference's
   void CompareRow(size_t row, const HostTensor& candidate, const NamedTensors& reference, SampleReport& report) const;
   absl::Status RunModel(const NamedTensors& feeds, const NamedTensors& reference, SampleReport& report);
   absl::Status RunChain(const NamedTensors& feeds, NamedTensors& reference, SampleReport& report);
@@ -102,6 +104,8 @@ class Equivalence {
   std::vector<Tolerance> tolerances_;                             // as rows_
   std::map<std::pair<std::string, std::string>, size_t> row_of_;  // (part, name) -> row
   std::vector<std::string> outputs_;                              // the reference's own
+  std::vector<ValueSpec> needed_;                                 // what the candidate is fed of the reference's inputs
+  std::vector<bool> runs_;                                        // by part
   std::map<std::string, size_t> last_use_;  // boundary tensor -> the last part that makes or, isolated, reads it
 };
 

@@ -211,6 +211,25 @@ std::vector<ValueSpec> Chain::Expected(const NamedTensors& feeds, const std::vec
   return expected;
 }
 
+namespace {
+
+NamedTensors Placeholders(const std::vector<std::string>& names) {
+  NamedTensors feeds;
+  for (const std::string& name : names) {
+    feeds.emplace(name, HostTensor());
+  }
+  return feeds;
+}
+
+}  // namespace
+
+std::vector<bool> Chain::PartsFor(const std::vector<std::string>& names) const { return Needed(Placeholders(names)); }
+
+std::vector<ValueSpec> Chain::InputsFor(const std::vector<std::string>& names) const {
+  const NamedTensors feeds = Placeholders(names);
+  return Expected(feeds, Needed(feeds));
+}
+
 absl::StatusOr<NamedTensors> Chain::Run(const NamedTensors& feeds,
                                         const std::function<absl::Status(const PartRun&)>& after_part) {
   const std::vector<bool> needed = Needed(feeds);

@@ -48,6 +48,10 @@ class Chain {
   const Manifest& manifest() const { return manifest_; }
   const std::vector<ValueSpec>& inputs() const { return inputs_; }  // the model's own that the parts need
 
+  // Which parts run, and what is to be fed, if values of these names (inputs, or values that cross) are at hand.
+  std::vector<bool> PartsFor(const std::vector<std::string>& names) const;
+  std::vector<ValueSpec> InputsFor(const std::vector<std::string>& names) const;
+
   // Feeds are the model's inputs; and any value that crosses between parts may be fed in place of them, under the
   // model's own name: parts all of whose results are fed or unread don't run, and inputs that only they read needn't be
   // fed. So preprocessing may be done outside. The model's outputs under the model's own names. `after_part` (may be
