@@ -90,8 +90,10 @@ class PassOptions {
 
 class PassContext {
  public:
-  PassContext(Model& model, Editor& editor, const PassOptions& options, const Diagnostics& diagnostics)
-      : model_(model), editor_(editor), options_(options), diagnostics_(diagnostics) {}
+  // `tally`: see tally(); nullptr: each run has its own.
+  PassContext(Model& model, Editor& editor, const PassOptions& options, const Diagnostics& diagnostics,
+              int64_t* tally = nullptr)
+      : model_(model), editor_(editor), options_(options), diagnostics_(diagnostics), tally_(tally) {}
   const Model& model() const { return model_; }
   Editor& editor() { return editor_; }
   const Index& index() const { return editor_.index(); }
@@ -103,12 +105,16 @@ class PassContext {
   // is to do. Without edits nothing is run again.
   void RunAgain() { again_ = true; }
   bool again() const { return again_; }
+  // A number of the pass's own, 0 at first, that later runs of the same instance find as earlier ones left it.
+  int64_t& tally() { return tally_ != nullptr ? *tally_ : own_tally_; }
 
  private:
   Model& model_;
   Editor& editor_;
   const PassOptions& options_;
   const Diagnostics& diagnostics_;
+  int64_t* const tally_;
+  int64_t own_tally_ = 0;
   bool again_ = false;
 };
 
