@@ -38,6 +38,7 @@ class Folder {
     }
     GOMAI_ASSIGN_OR_RETURN(const FoldPlan plan, PlanWithinLimit());
     GOMAI_RETURN_IF_ERROR(Apply(plan));
+    context_.tally() += Growth(plan);
     if (!plan.frontier.empty() || !exceptions_.untouched.empty()) {
       context_.RunAgain();
       return absl::OkStatus();
@@ -70,6 +71,7 @@ class Folder {
 
   // The outermost Ifs of which the branch is known. What is inside waits for the next round.
   void InlineIfs() {
+    BodyInliner inliner(context_.editor());
     std::vector<bool> inside(index_.nodes().size());
     for (NodeId id = 0; id < static_cast<NodeId>(index_.nodes().size()); ++id) {
       const Index::Node& node = index_.node(id);
@@ -91,7 +93,7 @@ class Folder {
       exceptions_.kept.insert(id);
       exceptions_.inlined.insert(id);
       exceptions_.untouched.insert(node.bodies.begin(), node.bodies.end());
-      InlineBranch(context_.editor(), id, *body);
+      inliner.Inline(id, *body);
     }
   }
 
@@ -169,10 +171,7 @@ class Folder {
         most = bytes;
       }
     }
-    int64_t growth = plan.growth;
-    for (const ValueId value : plan.frontier) {
-      growth += BytesOf(value) - planner_.Bytes(value);
-    }
+    const int64_t growth = context_.tally() + Growth(plan);
     if (growth <= limit_ || largest == kNone) {
       return kNone;
     }
@@ -182,6 +181,15 @@ class Folder {
                              index_.value(value_of_largest).name, FormatBytes(static_cast<uint64_t>(most)),
                              FormatBytes(static_cast<uint64_t>(growth)), FormatBytes(static_cast<uint64_t>(limit_))));
     return largest;
+  }
+
+  // In bytes, by what is known of sizes now.
+  int64_t Growth(const FoldPlan& plan) const {
+    int64_t growth = plan.growth;
+    for (const ValueId value : plan.frontier) {
+      growth += BytesOf(value) - planner_.Bytes(value);
+    }
+    return growth;
   }
 
   int64_t BytesOf(ValueId value) const {
@@ -346,7 +354,9 @@ const PassInfo& FoldConstantsPass() {
           "of a tensor of which all dims, or those that are asked for, are known). An If whose condition is known is "
           "replaced by the branch taken. It works in rounds, until nothing is left to do.\n\n"
           "Values are computed by ONNX Runtime, in one session a round that holds only these nodes; sizes follow by "
-          "exact integer arithmetic. Constants that nothing reads any more go; other unused nodes are prune's.\n\n"
+          "exact integer arithmetic. Constants that nothing reads any more go, and so do nodes that could be computed "
+          "and "
+          "that nothing reads; other unused nodes are prune's.\n\n"
           "What stays: nodes that draw random numbers; Loop and Scan, since nothing says how long they take; divisions "
           "of integers by zero, which would end this process; QuantizeLinear and DequantizeLinear; Identity "
           "(fold-identity's "

@@ -15,10 +15,13 @@
 namespace gomai {
 namespace {
 
+constexpr size_t kLongest = 32;  // chains are followed so far back, lest long ones take quadratic time
+
 class Remover {
  public:
   Remover(PassContext& context, const Facts& facts)
-      : index_(context.index()),
+      : context_(context),
+        index_(context.index()),
         editor_(context.editor()),
         bypass_(context.model().proto(), editor_),
         no_ops_(context.model(), index_, facts) {}
@@ -32,6 +35,9 @@ class Remover {
       for (const NodeId id : order) {
         Visit(id);
       }
+    }
+    if (!viewed_.empty()) {
+      context_.RunAgain();  // what a chain went around may have lost its last reader
     }
     for (const auto& [node, root] : moved_) {
       editor_.SetInput(node, 0, std::string(index_.value(root).name));
@@ -64,7 +70,7 @@ class Remover {
     }
     const ValueId input = bypass_.Origin(node.inputs[0]);
     std::vector<ValueId> chain = {input};  // values of the same elements, the last one first
-    for (ValueId at = input;;) {
+    for (ValueId at = input; chain.size() < kLongest;) {
       const auto before = viewed_.find(at);
       if (before == viewed_.end()) {
         break;
@@ -106,6 +112,7 @@ class Remover {
     }
   }
 
+  PassContext& context_;
   const Index& index_;
   Editor& editor_;
   Bypass bypass_;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "lib/model/tensor.h"
+#include "lib/model/tensors.h"
 #include "lib/pass/inline_body.h"
 
 namespace gomai {
@@ -73,7 +74,7 @@ class SessionModel {
           }
         }
       }
-      AddNode(node, graph.add_node());
+      GOMAI_RETURN_IF_ERROR(AddNode(node, graph.add_node()));
     }
     std::vector<std::string> names;
     for (const ValueId output : outputs) {
@@ -136,8 +137,23 @@ class SessionModel {
     return absl::OkStatus();
   }
 
-  void AddNode(const Index::Node& node, onnx::NodeProto* copy) const {
-    *copy = *node.proto;
+  // The node under the session's names, with the weights in its attributes and bodies.
+  absl::Status AddNode(const Index::Node& node, onnx::NodeProto* copy) const {
+    onnx::ModelProto holder;
+    *holder.mutable_graph()->add_node() = *node.proto;
+    absl::Status status;
+    ForEachTensor(holder, [&](onnx::TensorProto& tensor, TensorPlace) {
+      if (!status.ok() || (!FindMarker(tensor) && !IsExternal(tensor))) {
+        return;
+      }
+      if (const absl::StatusOr<TensorBytes> bytes = ReadTensor(tensor, model_); bytes.ok()) {
+        SetRawData(tensor, std::string(bytes->bytes().begin(), bytes->bytes().end()));
+      } else {
+        status = bytes.status();
+      }
+    });
+    GOMAI_RETURN_IF_ERROR(status);
+    *copy = std::move(*holder.mutable_graph()->mutable_node(0));
     std::map<std::string, std::string> captures;
     for (const ValueId capture : node.captures) {
       captures.emplace(index_.value(capture).name, NameOf(capture));
@@ -153,6 +169,7 @@ class SessionModel {
         copy->set_output(i, NameOf(output));
       }
     }
+    return absl::OkStatus();
   }
 
   const FoldPlan& plan_;

@@ -3,8 +3,6 @@
 #include "lib/pass/inline_body.h"
 
 #include <set>
-#include <utility>
-#include <vector>
 
 namespace gomai {
 namespace {
@@ -41,101 +39,6 @@ void AddDefinitions(const onnx::GraphProto& graph, std::set<std::string>* names)
   }
 }
 
-class Inliner {
- public:
-  Inliner(Editor& editor, NodeId node, ScopeId body)
-      : editor_(editor), index_(editor.index()), node_(index_.node(node)), id_(node), body_(index_.scope(body)) {
-    for (const auto& [name, value] : body_.values) {
-      defined_.emplace(name, value);
-    }
-  }
-
-  void Run() {
-    NameOutputs();
-    for (const auto& [name, value] : defined_) {
-      if (!names_.contains(name)) {
-        names_.emplace(name, IsFree(name) ? name : editor_.FreshName(name));
-      }
-    }
-    for (const onnx::TensorProto& tensor : body_.graph->initializer()) {
-      onnx::TensorProto copy = tensor;
-      copy.set_name(names_.at(tensor.name()));
-      editor_.AddInitializer(node_.scope, std::move(copy));
-    }
-    for (const NodeId inner : body_.nodes) {
-      onnx::NodeProto copy = *index_.node(inner).proto;
-      for (std::string& input : *copy.mutable_input()) {
-        input = NewName(input);
-      }
-      for (std::string& output : *copy.mutable_output()) {
-        output = NewName(output);
-      }
-      RenameCaptures(names_, &copy);
-      if (!copy.name().empty() && NodesNamed(copy.name()) > 1) {
-        copy.set_name(editor_.FreshName(copy.name()));
-      }
-      editor_.InsertNode(node_.scope, std::move(copy), id_);
-    }
-    for (const auto& [from, to] : passed_on_) {
-      onnx::NodeProto identity;
-      identity.set_op_type("Identity");
-      identity.set_name(editor_.FreshName(to + "_Identity"));
-      identity.add_input(NewName(from));
-      identity.add_output(to);
-      editor_.InsertNode(node_.scope, std::move(identity), id_);
-    }
-    editor_.EraseNode(id_);
-  }
-
- private:
-  // The If's outputs: made by a node of the branch under the If's name for it, or passed on.
-  void NameOutputs() {
-    for (int i = 0; i < body_.graph->output_size() && i < node_.proto->output_size(); ++i) {
-      const std::string& inner = body_.graph->output(i).name();
-      const std::string& outer = node_.proto->output(i);
-      if (outer.empty()) {
-        continue;
-      }
-      const auto made = defined_.find(inner);
-      const bool by_node = made != defined_.end() && index_.value(made->second).producer != kNone;
-      if (!by_node || !names_.emplace(inner, outer).second) {
-        passed_on_.emplace_back(inner, outer);
-      }
-    }
-  }
-
-  std::string NewName(const std::string& name) const {
-    const auto found = names_.find(name);
-    return found == names_.end() ? name : found->second;
-  }
-
-  // Is this body the only place in the model that defines the name?
-  bool IsFree(const std::string& name) const {
-    int definitions = 0;
-    for (const Index::Scope& scope : index_.scopes()) {
-      definitions += scope.values.contains(name) ? 1 : 0;
-    }
-    return definitions == 1;
-  }
-
-  int NodesNamed(const std::string& name) const {
-    int count = 0;
-    for (const Index::Node& node : index_.nodes()) {
-      count += node.proto->name() == name ? 1 : 0;
-    }
-    return count;
-  }
-
-  Editor& editor_;
-  const Index& index_;
-  const Index::Node& node_;
-  const NodeId id_;
-  const Index::Scope& body_;
-  std::map<std::string, ValueId> defined_;
-  std::map<std::string, std::string> names_;
-  std::vector<std::pair<std::string, std::string>> passed_on_;
-};
-
 }  // namespace
 
 void RenameCaptures(const std::map<std::string, std::string>& names, onnx::NodeProto* node) {
@@ -162,6 +65,75 @@ void RenameCaptures(const std::map<std::string, std::string>& names, onnx::NodeP
   }
 }
 
-void InlineBranch(Editor& editor, NodeId node, ScopeId body) { Inliner(editor, node, body).Run(); }
+BodyInliner::BodyInliner(Editor& editor) : editor_(editor), index_(editor.index()) {
+  for (const Index::Value& value : index_.values()) {
+    ++definitions_[value.name];
+  }
+  for (const Index::Node& node : index_.nodes()) {
+    ++nodes_named_[node.proto->name()];
+  }
+}
+
+// The If's outputs: made by a node of the branch under the If's name for it, or passed on.
+void BodyInliner::NameOutputs(const Index::Node& node, const Index::Scope& body) {
+  for (int i = 0; i < body.graph->output_size() && i < node.proto->output_size(); ++i) {
+    const std::string& inner = body.graph->output(i).name();
+    const std::string& outer = node.proto->output(i);
+    if (outer.empty()) {
+      continue;
+    }
+    const auto made = body.values.find(inner);
+    const bool by_node = made != body.values.end() && index_.value(made->second).producer != kNone;
+    if (!by_node || !names_.emplace(inner, outer).second) {
+      passed_on_.emplace_back(inner, outer);
+    }
+  }
+}
+
+std::string BodyInliner::NewName(const std::string& name) const {
+  const auto found = names_.find(name);
+  return found == names_.end() ? name : found->second;
+}
+
+void BodyInliner::Inline(NodeId id, ScopeId scope) {
+  const Index::Node& node = index_.node(id);
+  const Index::Scope& body = index_.scope(scope);
+  names_.clear();
+  passed_on_.clear();
+  NameOutputs(node, body);
+  for (const auto& [name, value] : std::map<std::string_view, ValueId>(body.values.begin(), body.values.end())) {
+    if (!names_.contains(std::string(name))) {
+      names_.emplace(name, definitions_.at(name) == 1 ? std::string(name) : editor_.FreshName(name));
+    }
+  }
+  for (const onnx::TensorProto& tensor : body.graph->initializer()) {
+    onnx::TensorProto copy = tensor;
+    copy.set_name(names_.at(tensor.name()));
+    editor_.AddInitializer(node.scope, std::move(copy));
+  }
+  for (const NodeId inner : body.nodes) {
+    onnx::NodeProto copy = *index_.node(inner).proto;
+    for (std::string& input : *copy.mutable_input()) {
+      input = NewName(input);
+    }
+    for (std::string& output : *copy.mutable_output()) {
+      output = NewName(output);
+    }
+    RenameCaptures(names_, &copy);
+    if (!copy.name().empty() && nodes_named_.at(copy.name()) > 1) {
+      copy.set_name(editor_.FreshName(copy.name()));
+    }
+    editor_.InsertNode(node.scope, std::move(copy), id);
+  }
+  for (const auto& [from, to] : passed_on_) {
+    onnx::NodeProto identity;
+    identity.set_op_type("Identity");
+    identity.set_name(editor_.FreshName(to + "_Identity"));
+    identity.add_input(NewName(from));
+    identity.add_output(to);
+    editor_.InsertNode(node.scope, std::move(identity), id);
+  }
+  editor_.EraseNode(id);
+}
 
 }  // namespace gomai

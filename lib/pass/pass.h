@@ -107,12 +107,14 @@ inline constexpr const char* kUndeclared = "undeclared";
 
 class PassContext {
  public:
+  // `tally`: see tally(); nullptr: each run has its own.
   PassContext(Model& model, Editor& editor, const PassOptions& options, const Diagnostics& diagnostics,
-              bool allow_shape_change = false)
+              bool allow_shape_change = false, int64_t* tally = nullptr)
       : model_(model),
         editor_(editor),
         options_(options),
         diagnostics_(diagnostics),
+        tally_(tally),
         allow_shape_change_(allow_shape_change) {}
   const Model& model() const { return model_; }
   Editor& editor() { return editor_; }
@@ -135,12 +137,16 @@ class PassContext {
                           std::make_move_iterator(changes.end()));
   }
   std::vector<ShapeChange>& shape_changes() { return shape_changes_; }
+  // A number of the pass's own, 0 at first, that later runs of the same instance find as earlier ones left it.
+  int64_t& tally() { return tally_ != nullptr ? *tally_ : own_tally_; }
 
  private:
   Model& model_;
   Editor& editor_;
   const PassOptions& options_;
   const Diagnostics& diagnostics_;
+  int64_t* const tally_;
+  int64_t own_tally_ = 0;
   bool again_ = false;
   std::vector<SideOutput> side_outputs_;
   bool allow_shape_change_;

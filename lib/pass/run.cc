@@ -19,9 +19,10 @@ absl::StatusOr<PassReport> RunOne(const PassInstance& pass, Model& model, const 
   report.effect = EffectOf(*pass.info, pass.options);
   report.nodes_before = CountNodes(model);
   const auto start = std::chrono::steady_clock::now();
+  int64_t tally = 0;
   for (bool again = true; again;) {
     Editor editor(model);
-    PassContext context(model, editor, pass.options, diagnostics, options.allow_shape_change);
+    PassContext context(model, editor, pass.options, diagnostics, options.allow_shape_change, &tally);
     GOMAI_RETURN_IF_ERROR(pass.info->run(context));
     GOMAI_ASSIGN_OR_RETURN(ChangeSet changes, editor.Commit());
     again = context.again() && !changes.empty();

@@ -1,7 +1,7 @@
-// fold-constants, on every model at hand and on variants of it in which some or all inputs are constants, so that each
-// operator is computed ahead: the outputs are those of the model itself, bit for bit, ONNX's checker takes the result
-// if it took the model, and a second run changes nothing. And inference, whose sizes are folded without a runtime: what
-// it says of types, values and bounds is what a run gives.
+// fold-constants, remove-no-ops and dedupe-nodes, on every model at hand and on variants of it in which some or all
+// inputs are constants, so that each operator is computed ahead: the outputs are those of the model itself, bit for
+// bit, ONNX's checker takes the result if it took the model, and a second run changes nothing. And inference, whose
+// sizes are folded without a runtime: what it says of types, values and bounds is what a run gives.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -160,29 +160,63 @@ absl::Status CheckByOnnx(const Model& model, const testing::TemporaryFolder& fol
   return saved.ok() ? CheckModelFile(file) : saved.status();
 }
 
-TEST_CASE("folding changes no bit of any output, and leaves nothing to fold") {
-  const std::unique_ptr<Backend> backend = Runtime();
-  const testing::TemporaryFolder folder;
+absl::StatusOr<std::vector<PassReport>> RunPasses(const std::string& text, Model& model) {
+  GOMAI_ASSIGN_OR_RETURN(const Pipeline pipeline, ParsePipeline(text));
+  PipelineOptions options;
+  options.allow_shape_change = true;  // some test models declare shapes that are false
+  options.verify_each = true;
+  return RunPipeline(pipeline, model, options, Diagnostics());
+}
+
+// The outputs must be equal bit for bit; gives their number.
+size_t CheckSame(const NamedTensors& expected, const absl::StatusOr<NamedTensors>& got) {
+  INFO(got.status().ToString());
+  REQUIRE(got.ok());
+  REQUIRE(got->size() == expected.size());
+  Tolerance bits;
+  bits.bits = true;
+  for (const auto& [name, tensor] : expected) {
+    REQUIRE(got->contains(name));
+    const TensorComparison comparison = CompareTensors(got->at(name), tensor, bits);
+    INFO("output " << name << ": " << comparison.Why() << " " << comparison.problem);
+    CHECK(comparison.equal);
+  }
+  return expected.size();
+}
+
+struct Tally {
+  size_t variants = 0;
   size_t changed = 0;
   size_t compared = 0;
-  const size_t variants = ForEachVariant(*backend, [&](const Variant& variant, const fs::path&) {
-    Model folded = Model::FromProto(variant.model.proto(), variant.model.folder());
-    folded.Adopt(variant.model);
-    PipelineOptions options;
-    options.allow_shape_change = true;
-    options.verify_each = true;
-    const auto report = RunPipeline(*ParsePipeline("fold-constants"), folded, options, Diagnostics());
-    INFO(report.status().ToString());
-    REQUIRE(report.ok());
-    if (report->front().changes.empty()) {
+};
+
+// Runs a pipeline on every variant, and holds its result against what the passes promise.
+Tally CheckPipeline(const std::string& text) {
+  const std::unique_ptr<Backend> backend = Runtime();
+  const testing::TemporaryFolder folder;
+  Tally tally;
+  tally.variants = ForEachVariant(*backend, [&](const Variant& variant, const fs::path&) {
+    Model result = Model::FromProto(variant.model.proto(), variant.model.folder());
+    result.Adopt(variant.model);
+    const auto reports = RunPasses(text, result);
+    INFO(reports.status().ToString());
+    REQUIRE(reports.ok());
+    const auto changes = [](const std::vector<PassReport>& of) {
+      std::vector<std::string> lines;
+      for (const PassReport& report : of) {
+        lines.insert(lines.end(), report.changes.lines.begin(), report.changes.lines.end());
+      }
+      return lines;
+    };
+    if (changes(*reports).empty()) {
       return;
     }
-    ++changed;
-    const auto again = RunPipeline(*ParsePipeline("fold-constants"), folded, options, Diagnostics());
+    ++tally.changed;
+    const auto again = RunPasses(text, result);
     REQUIRE(again.ok());
-    CHECK(again->front().changes.lines == std::vector<std::string>());
+    CHECK(changes(*again) == std::vector<std::string>());
     if (CheckByOnnx(variant.model, folder).ok()) {
-      const absl::Status checked = CheckByOnnx(folded, folder);
+      const absl::Status checked = CheckByOnnx(result, folder);
       INFO(checked.ToString());
       CHECK(checked.ok());
     }
@@ -190,24 +224,59 @@ TEST_CASE("folding changes no bit of any output, and leaves nothing to fold") {
     if (!expected.ok()) {
       return;  // a sequence among the outputs, say
     }
-    const auto got = Compute(*backend, folded, variant.feeds);
-    INFO(got.status().ToString());
-    REQUIRE(got.ok());
-    REQUIRE(got->size() == expected->size());
-    Tolerance bits;
-    bits.bits = true;
-    for (const auto& [name, tensor] : *expected) {
-      REQUIRE(got->contains(name));
-      const TensorComparison comparison = CompareTensors(got->at(name), tensor, bits);
-      INFO("output " << name << ": " << comparison.Why() << " " << comparison.problem);
-      CHECK(comparison.equal);
-      ++compared;
-    }
+    tally.compared += CheckSame(*expected, Compute(*backend, result, variant.feeds));
   });
-  INFO(variants << " variants, " << changed << " changed, " << compared << " outputs compared");
-  CHECK(variants > 1000);
-  CHECK(changed > 500);
-  CHECK(compared > 500);
+  return tally;
+}
+
+TEST_CASE("folding changes no bit of any output, and leaves nothing to fold") {
+  const Tally tally = CheckPipeline("fold-constants");
+  INFO(tally.variants << " variants, " << tally.changed << " changed, " << tally.compared << " outputs compared");
+  CHECK(tally.variants > 1000);
+  CHECK(tally.changed > 500);
+  CHECK(tally.compared > 500);
+}
+
+TEST_CASE("removing nodes that do nothing or do it again changes no bit of any output") {
+  const Tally tally = CheckPipeline("remove-no-ops,dedupe-nodes");
+  INFO(tally.variants << " variants, " << tally.changed << " changed, " << tally.compared << " outputs compared");
+  CHECK(tally.changed > 10);
+  CHECK(tally.compared > 10);
+}
+
+TEST_CASE("a whole detector at a fixed size gives the same bits after all passes, with far fewer nodes") {
+  const std::unique_ptr<Backend> backend = Runtime();
+  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{128, 192}, {96, 160}}) {
+    absl::StatusOr<Model> model = Model::Load(testing::TinyModel());
+    REQUIRE(model.ok());
+    onnx::ModelProto proto = model->proto();
+    auto& shape = *proto.mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->mutable_shape();
+    shape.mutable_dim(1)->set_dim_value(height);
+    shape.mutable_dim(2)->set_dim_value(width);
+    Model result = Model::FromProto(std::move(proto), model->folder());
+    result.Adopt(*model);
+    const auto reports =
+        RunPasses("fold-constants,lift-constants,fold-identity,remove-no-ops,dedupe-nodes,prune", result);
+    INFO(reports.status().ToString());
+    REQUIRE(reports.ok());
+    const int before = model->proto().graph().node_size();
+    const int after = result.proto().graph().node_size();
+    INFO(before << " nodes, then " << after);
+    CHECK(after * 2 < before);
+    for (const uint64_t seed : {uint64_t{1}, uint64_t{2}, uint64_t{3}}) {
+      const std::vector<ValueSpec> inputs = {{.name = "image",
+                                              .dtype = onnx::TensorProto::FLOAT,
+                                              .type = "float32",
+                                              .has_shape = true,
+                                              .shape = {3, height, width},
+                                              .symbols = {}}};
+      const auto feeds = RandomInputs(inputs, seed, {}, {});
+      REQUIRE(feeds.ok());
+      const auto expected = Compute(*backend, *model, *feeds);
+      REQUIRE(expected.ok());
+      CHECK(CheckSame(*expected, Compute(*backend, result, *feeds)) == 4);
+    }
+  }
 }
 
 // The model with every tensor that a node of the main graph makes as an output.
