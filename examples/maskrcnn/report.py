@@ -3,7 +3,7 @@
 
     report.py header
     report.py row MODEL IMAGE MANIFEST.json VERIFY.json     whole, parts: their times; in NPU parts: the share of the parts'
-    report.py verdict VERIFY.json…                          time that an NPU may take over
+    report.py verdict bits|values VERIFY.json…                          time that an NPU may take over
 """
 import json
 import sys
@@ -23,7 +23,7 @@ def duration(seconds):
 def read(path):
     with open(path) as file:
         report = json.load(file)
-    tensors = [t for sample in report["samples"] for t in sample["tensors"]]
+    tensors = [t for sample in report["samples"] for t in sample["tensors"] if t["compared"]]
     return report, tensors
 
 
@@ -43,13 +43,14 @@ def row(model, label, manifest, path):
         print(f"     first:   {json.dumps(report['first_difference'])}", flush=True)
 
 
-def verdict(paths):
+def verdict(how, paths):
+    how = "bit for bit" if how == "bits" else "equal in value"
     reports = [read(path) for path in paths]
     tensors = sum(len(t) for _, t in reports)
     equal = sum(t["equal"] for _, ts in reports for t in ts)
     images = sum(report["equal"] for report, _ in reports)
     if images == len(reports) and equal == tensors:
-        print(f"Proved: on {images} of {images} images the parts compute what the whole does, {equal} of {tensors} tensors bit for bit.")
+        print(f"Proved: on {images} of {images} images the parts compute what the whole does, {equal} of {tensors} tensors {how}.")
     else:
         print(f"NOT equal: {len(reports) - images} of {len(reports)} images differ, {tensors - equal} of {tensors} tensors.")
 
@@ -62,7 +63,7 @@ def main():
     elif command == "row":
         row(*arguments)
     else:
-        verdict(arguments)
+        verdict(arguments[0], arguments[1:])
 
 
 if __name__ == "__main__":

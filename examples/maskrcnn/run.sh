@@ -4,7 +4,9 @@
 # On a bare Debian 12 it sets up what Gomai is built on, builds it, makes the 186 MB model from the stripped export, splits
 # it, runs the parts as a chain on the CPU and compares every tensor that crosses from part to part, and every output,
 # with the whole model's, bit for bit: the tiny model on three images, one of them without a detection, the
-# big one on one image (--full: on three). Files go to DIR, build/examples/maskrcnn unless given.
+# big one on one image (--full: on three). Then it makes parts that an NPU takes (preprocessing off, all sizes fixed, plain
+# operators only), for image sizes and for network sizes, and proves the same of them; and it says what the cheaper 3x3 form of
+# the 1x1 MaxPool would cost. Files go to DIR, build/examples/maskrcnn unless given.
 # Exit code: 0 all equal, 1 something differs, 2 trouble. With GOMAI_BIN set to a folder that has the programs, those are
 # used, and nothing is set up or built.
 set -euo pipefail
@@ -17,7 +19,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --full) full=1 ;;
     --work) [ $# -gt 1 ] || trouble "--work needs a folder"; work=$2; shift ;;
-    -h|--help) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h|--help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) trouble "unknown argument '$1' (--help shows what there is)" ;;
   esac
   shift
@@ -87,34 +89,99 @@ note "written in $split_ms ms: $work/v2-parts"
 # --- 5. the proof
 step "5. Run whole and parts on the CPU, compare every tensor that crosses a cut and every output, bit for bit"
 "$python" "$here/report.py" header
-# prove MODEL LABEL IMAGE-ARGUMENT…: makes the image, runs both, prints a row.
+# prove MODEL LABEL REFERENCE MANIFEST HOW FEEDS…: runs both sides, prints a row.
 count=0
 differ=0
 prove() {
-  local model=$1 label=$2 verdict; shift 2
+  local model=$1 label=$2 reference=$3 manifest=$4 how=$5 verdict; shift 5
   count=$((count + 1))
-  local image=$work/image-$count.npy result=$work/verify-$count.json
-  "$python" "$here/make_image.py" "$@" -o "$image"
+  local result=$work/verify-$count.json
   [ ! -t 1 ] || printf '   %-5s  %-26s  running…\r' "$model" "$label"
   verdict=0
-  "$bin/gomai-verify" --json --bits "$work/$model.onnx" "$work/$model-parts/manifest.json" --input "image=$image" \
-    >"$result" 2>"$work/verify-$count.log" || verdict=$?
+  "$bin/gomai-verify" --json $how "$reference" "$manifest" "$@" >"$result" 2>"$work/verify-$count.log" || verdict=$?
   case $verdict in
     0) ;;
     1) differ=$((differ + 1)) ;;
     *) cat "$work/verify-$count.log" >&2; trouble "gomai-verify failed on $label" ;;
   esac
-  "$python" "$here/report.py" row "$model" "$label" "$work/$model-parts/manifest.json" "$result"
+  "$python" "$here/report.py" row "$model" "$label" "$manifest" "$result"
+}
+# whole MODEL LABEL IMAGE-ARGUMENT…: the parts against the whole model, bit for bit.
+whole() {
+  local model=$1 label=$2; shift 2
+  local image=$work/image-$count.npy
+  "$python" "$here/make_image.py" "$@" -o "$image"
+  prove "$model" "$label" "$work/$model.onnx" "$work/$model-parts/manifest.json" --bits --input "image=$image"
 }
 rm -f "$work"/verify-*.json
-prove tiny "edges and texture, 128x192" --kind natural --height 128 --width 192 --seed 1
-prove tiny "edges and texture, 160x200" --kind natural --height 160 --width 200 --seed 2
-prove tiny "noise, 128x192" --kind noise --scale 4 --height 128 --width 192 --seed 3
-prove v2 "edges and texture, 544x960" --kind natural --height 544 --width 960 --seed 1
+whole tiny "edges and texture, 128x192" --kind natural --height 128 --width 192 --seed 1
+whole tiny "edges and texture, 160x200" --kind natural --height 160 --width 200 --seed 2
+whole tiny "noise, 128x192" --kind noise --scale 4 --height 128 --width 192 --seed 3
+whole v2 "edges and texture, 544x960" --kind natural --height 544 --width 960 --seed 1
 if [ $full = 1 ]; then
-  prove v2 "edges and texture, 480x640" --kind natural --height 480 --width 640 --seed 2
-  prove v2 "noise, 544x960" --kind noise --height 544 --width 960 --seed 7
+  whole v2 "edges and texture, 480x640" --kind natural --height 480 --width 640 --seed 2
+  whole v2 "noise, 544x960" --kind noise --height 544 --width 960 --seed 7
 fi
 echo
-"$python" "$here/report.py" verdict "$work"/verify-*.json
+"$python" "$here/report.py" verdict bits "$work"/verify-*.json
+
+# --- 6. parts for an NPU
+step "6. Make parts that an NPU takes: preprocessing off, all sizes fixed, boxes in fixed numbers, no MaxPool of kernel 1"
+# npu MODEL NAME FLAG SIZE: splits MODEL into parts for that size, as NAME.
+npu() {
+  "$bin/gomai-split" -q "$work/$1.onnx" --preset torchvision-maskrcnn "$3" "$4" -o "$work/$2" || trouble "gomai-split failed"
+}
+start=$(date +%s%N)
+npu v2 v2-image-544x960 --image-size 544x960
+npu_ms=$(elapsed)
+npu v2 v2-network-544x960 --network-size 544x960
+npu tiny tiny-image-128x192 --image-size 128x192
+npu tiny tiny-image-160x200 --image-size 160x200
+npu tiny tiny-network-160x224 --network-size 160x224
+"$python" "$here/npu_parts.py" table "$bin" "$work"/{v2-image-544x960,v2-network-544x960,tiny-image-160x200} || trouble "a part isn't one that an NPU takes"
+note "the first written in $npu_ms ms: $work/v2-image-544x960"
+
+# --- 7. the proof of these
+step "7. Compare with the model: the parts for an image size with the whole, those for a network size with what follows the preprocessing"
+"$python" "$here/report.py" header
+rm -f "$work"/verify-*.json
+# sized MODEL LABEL PARTS IMAGE-ARGUMENT…: parts for an image size, on an image of that size.
+sized() {
+  local model=$1 label=$2 parts=$3; shift 3
+  "$python" "$here/make_image.py" "$@" -o "$work/image-$count.npy"
+  prove "$model" "$label" "$work/$model.onnx" "$work/$parts/manifest.json" "" --input "image=$work/image-$count.npy"
+}
+# behind MODEL LABEL PARTS IMAGE-ARGUMENT…: parts for a network size, on an image that was made as large as that outside.
+behind() {
+  local model=$1 label=$2 parts=$3; shift 3
+  mkdir -p "$work/$model-network"
+  "$bin/gomai-opt" -q "$work/$model.onnx" -o "$work/$model-network/network.onnx" -p 'strip-preprocess{at=scope:/transform->/backbone}' || trouble "gomai-opt failed"
+  "$python" "$here/make_image.py" "$@" -o "$work/image-$count.npy"
+  local feeds=()
+  mapfile -t feeds < <("$python" "$here/npu_parts.py" feeds "$work/$parts" "$work/image-$count.npy")
+  [ "${#feeds[@]}" -gt 0 ] || trouble "npu_parts.py made no inputs"
+  prove "$model" "$label" "$work/$model-network/network.onnx" "$work/$parts/manifest.json" "" "${feeds[@]}"
+}
+sized tiny "image of 128x192" tiny-image-128x192 --height 128 --width 192 --seed 1
+sized tiny "image of 160x200" tiny-image-160x200 --height 160 --width 200 --seed 2
+sized tiny "noise of 128x192" tiny-image-128x192 --kind noise --scale 4 --height 128 --width 192 --seed 3
+behind tiny "network input of 160x224" tiny-network-160x224 --height 160 --width 224 --seed 1
+sized v2 "image of 544x960" v2-image-544x960 --seed 1
+behind v2 "network input of 544x960" v2-network-544x960 --seed 1
+echo
+"$python" "$here/report.py" verdict values "$work"/verify-*.json
+
+# --- 8. the price of the approximate form
+step "8. What maxpool-1x1{form=maxpool3x3} would cost instead, over a folder of images"
+mkdir -p "$work/images"
+for seed in 1 2 3 4; do
+  "$python" "$here/make_image.py" --height 160 --width 200 --seed $seed -o "$work/images/image-$seed.npy"
+done
+"$python" "$here/price.py" "$work/tiny.onnx" "$work/images" --bin "$bin" 2>"$work/price.log" || { cat "$work/price.log" >&2; trouble "price.py failed"; }
+if [ $full = 1 ]; then
+  mkdir -p "$work/large-images"
+  "$python" "$here/make_image.py" --seed 1 -o "$work/large-images/image-1.npy"
+  "$python" "$here/make_image.py" --seed 2 -o "$work/large-images/image-2.npy"
+  "$python" "$here/price.py" "$work/v2.onnx" "$work/large-images" --bin "$bin" 2>"$work/price.log" || { cat "$work/price.log" >&2; trouble "price.py failed"; }
+fi
 [ "$differ" = 0 ]
