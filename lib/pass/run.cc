@@ -2,15 +2,26 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <thread>
 
+#include "lib/graph/census.h"
 #include "lib/graph/verify.h"
+#include "lib/model/graphs.h"
 #include "lib/pass/declared_shapes.h"
 #include "lib/pass/pipeline.h"
 
 namespace gomai {
 namespace {
 
-int64_t CountNodes(const Model& model) { return static_cast<int64_t>(Index(model.proto()).nodes().size()); }
+// In all graphs and in functions, without their bodies.
+int64_t CountNodes(const Model& model) {
+  int64_t count = 0;
+  ForEachGraph(model.proto(), [&](const onnx::GraphProto& graph) { count += graph.node_size(); });
+  for (const onnx::FunctionProto& function : model.proto().functions()) {
+    count += function.node_size();
+  }
+  return count;
+}
 
 absl::StatusOr<PassReport> RunOne(const PassInstance& pass, Model& model, const PipelineOptions& options,
                                   const Diagnostics& diagnostics) {
@@ -49,6 +60,7 @@ absl::StatusOr<PassReport> RunOne(const PassInstance& pass, Model& model, const 
 absl::StatusOr<std::vector<PassReport>> RunPipeline(const Pipeline& pipeline, Model& model,
                                                     const PipelineOptions& options, const Diagnostics& diagnostics) {
   std::vector<PassReport> reports;
+  const std::jthread schemas(PrepareSchemas);  // needed as soon as shapes are inferred; the first pass begins without
   for (const PassInstance& pass : pipeline.passes) {
     absl::StatusOr<PassReport> report = RunOne(pass, model, options, diagnostics);
     if (!report.ok()) {
