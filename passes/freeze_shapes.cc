@@ -277,9 +277,12 @@ absl::Status Run(PassContext& context) {
   std::vector<std::string> lines = freezing.Apply(frozen.mutable_proto(), changes);
   freezing.NoteShared(frozen.proto(), context.diagnostics());
 
-  GOMAI_ASSIGN_OR_RETURN(const Inferred before, InferAll(context.model(), context.index()));
   GOMAI_ASSIGN_OR_RETURN(const Inferred after, InferAll(frozen, Index(frozen.proto())));
-  const std::vector<std::string> problems = NewProblems(before.problems, after.problems);
+  std::vector<std::string> problems;
+  if (!after.problems.empty()) {  // those that were there before aren't the size's
+    GOMAI_ASSIGN_OR_RETURN(const Inferred before, InferAll(context.model(), context.index()));
+    problems = NewProblems(before.problems, after.problems);
+  }
   if (!problems.empty() && !context.options().Bool("force")) {
     return FailedPrecondition(
         "the model can't run at this size: {}. Choose another size, or freeze it all the same with force=true",

@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
+#include <set>
 
 #include "lib/model/dtype.h"
+#include "lib/pass/declared_shapes.h"
 #include "lib/shape/infer.h"
 
 namespace gomai {
@@ -105,25 +106,35 @@ absl::StatusOr<int64_t> CountRows(const ManifestBatching& batching, const NamedT
   return rows;
 }
 
-// A list of `rows` rows like those of a result.
-absl::StatusOr<HostTensor> ListLike(const ValueSpec& spec, int64_t rows) {
-  std::vector<int64_t> shape = spec.shape;
-  if (shape.empty() || std::count(shape.begin() + 1, shape.end(), -1) != 0) {
-    return InvalidArgument("the output '{}', {}, has no fixed size but its rows, so an empty list of it can't be made",
-                           spec.name, DescribeSpec(spec));
-  }
-  shape[0] = rows;
-  return HostTensor::Create(spec.dtype, std::move(shape));
-}
-
 }  // namespace
+
+absl::Status CheckRowType(std::string_view name, int dtype) {
+  return dtype == onnx::TensorProto::STRING || BitsPerElement(dtype) % 8 != 0
+             ? InvalidArgument("'{}' holds {}, of which rows can't be taken apart and put together", name,
+                               DtypeName(dtype))
+             : absl::OkStatus();
+}
 
 absl::StatusOr<ManifestBatching> FixRows(Model& part, int64_t size) {
   onnx::GraphProto& graph = *part.mutable_proto().mutable_graph();
   ManifestBatching batching{.size = size, .inputs = {}, .outputs = {}};
+  if (size < 1 || size > kMostRows) {
+    return InvalidArgument("{} rows at a time are out of range; give 1 to {}", size, kMostRows);
+  }
+  std::set<std::string> defaults;  // inputs with an initializer are constants of the part, not lists
+  for (const onnx::TensorProto& tensor : graph.initializer()) {
+    defaults.insert(tensor.name());
+  }
+  for (const onnx::SparseTensorProto& tensor : graph.sparse_initializer()) {
+    defaults.insert(tensor.values().name());
+  }
   std::vector<int> inputs;
   for (int i = 0; i < graph.input_size(); ++i) {
+    if (defaults.contains(graph.input(i).name())) {
+      continue;
+    }
     if (const auto* dim = FirstDim(*graph.mutable_input(i)); dim != nullptr && IsOpen(*dim)) {
+      GOMAI_RETURN_IF_ERROR(CheckRowType(graph.input(i).name(), graph.input(i).type().tensor_type().elem_type()));
       inputs.push_back(i);
       batching.inputs.push_back(graph.input(i).name());
     }
@@ -141,9 +152,12 @@ absl::StatusOr<ManifestBatching> FixRows(Model& part, int64_t size) {
           "the part can't be run on a fixed number of rows",
           graph.output(i).name(), ShapeText(types[at]), size, ShapeText(more[at]), size + 1);
     }
+    GOMAI_RETURN_IF_ERROR(CheckRowType(graph.output(i).name(), types[at].tensor_type().elem_type()));
     batching.outputs.push_back(graph.output(i).name());
     *graph.mutable_output(i)->mutable_type() = types[at];
   }
+  GOMAI_RETURN_IF_ERROR(
+      RefreshDeclaredShapes(part, {.allow_outputs = true, .complete = CompleteShapes::kNumbers}).status());
   return batching;
 }
 
@@ -154,10 +168,22 @@ absl::StatusOr<BatchedRun> RunRows(Session& session, const ManifestBatching& bat
     if (std::find(batching.outputs.begin(), batching.outputs.end(), spec.name) == batching.outputs.end()) {
       return InvalidArgument("the output '{}' isn't among those that the manifest's batching names", spec.name);
     }
-    GOMAI_ASSIGN_OR_RETURN(HostTensor list, ListLike(spec, rows));
-    run.outputs.emplace(spec.name, std::move(list));
   }
-  for (int64_t first = 0; first < rows; first += batching.size) {
+  // Without a row there is nothing to call for; but a result of which more than the rows is open tells its shape only
+  // then.
+  const bool ask =
+      rows == 0 && std::any_of(session.outputs().begin(), session.outputs().end(), [](const ValueSpec& spec) {
+        return spec.shape.empty() || std::count(spec.shape.begin() + 1, spec.shape.end(), -1) != 0;
+      });
+  if (rows == 0 && !ask) {
+    for (const ValueSpec& spec : session.outputs()) {
+      std::vector<int64_t> shape = spec.shape;
+      shape[0] = 0;
+      GOMAI_ASSIGN_OR_RETURN(HostTensor list, HostTensor::Create(spec.dtype, std::move(shape)));
+      run.outputs.emplace(spec.name, std::move(list));
+    }
+  }
+  for (int64_t first = 0; first < rows || (ask && first == 0); first += batching.size) {
     const int64_t count = std::min(batching.size, rows - first);
     NamedTensors call = feeds;
     for (const std::string& name : batching.inputs) {
@@ -173,18 +199,24 @@ absl::StatusOr<BatchedRun> RunRows(Session& session, const ManifestBatching& bat
     GOMAI_ASSIGN_OR_RETURN(const NamedTensors results, session.Run(call, {}));
     run.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     ++run.calls;
-    for (auto& [name, list] : run.outputs) {
-      const HostTensor& result = results.at(name);
+    for (const auto& [name, result] : results) {
       if (result.shape().empty() || result.shape()[0] != batching.size) {
         return Internal("the output '{}' is {} in a call on {} rows", name, result.Describe(), batching.size);
       }
-      const HostTensor kept = Rows(result, 0, count);
-      const size_t row = kept.bytes().size() / static_cast<size_t>(count);
-      if (list.bytes().size() != row * static_cast<size_t>(rows)) {
-        return Internal("the output '{}' is {} in a call, and was declared otherwise", name, result.Describe());
+      std::vector<int64_t> shape = result.shape();
+      shape[0] = rows;
+      if (first == 0) {
+        GOMAI_ASSIGN_OR_RETURN(HostTensor list, HostTensor::Create(result.dtype(), shape));
+        run.outputs.emplace(name, std::move(list));
       }
-      std::memcpy(list.mutable_bytes().data() + static_cast<size_t>(first) * row, kept.bytes().data(),
-                  kept.bytes().size());
+      HostTensor& list = run.outputs.at(name);
+      if (list.shape() != shape) {
+        return FailedPrecondition("the output '{}' is {} in one call and {} in another, so its rows make no list", name,
+                                  list.Describe(), result.Describe());
+      }
+      const size_t row = result.bytes().size() / static_cast<size_t>(batching.size);
+      std::copy_n(result.bytes().begin(), row * static_cast<size_t>(count),
+                  list.mutable_bytes().begin() + static_cast<std::ptrdiff_t>(row * static_cast<size_t>(first)));
     }
   }
   return run;

@@ -19,8 +19,13 @@
 
 namespace gomai {
 
-// Fixes the rows of a part's model. Errors: kInvalidArgument if no input has an open first axis; kFailedPrecondition
-// for a result that doesn't have as many rows as go in, naming it.
+// More rows than anything holds.
+inline constexpr int64_t kMostRows = int64_t{1} << 31;
+
+// Fixes the rows of a part's model, and the shapes that it declares with them. Errors: kInvalidArgument for a size out
+// of range, if no input has an open first axis, or for lists of strings or of elements smaller than a byte;
+// kFailedPrecondition for a result that doesn't have as many rows as go in, naming it.
+absl::Status CheckRowType(std::string_view name, int dtype);
 absl::StatusOr<ManifestBatching> FixRows(Model& part, int64_t size);
 
 // Runs a part in as many calls as its rows need. Errors: kInvalidArgument if the inputs disagree on how many rows there

@@ -51,6 +51,8 @@ absl::Status TakeListsFor(const ManifestPart& part, const std::filesystem::path&
     if ((!named(part.batching->inputs) && !named(part.batching->outputs)) || !tensor.shape || tensor.shape->empty()) {
       continue;
     }
+    GOMAI_RETURN_IF_ERROR(
+        Annotate(CheckRowType(tensor.name, ParseDtype(tensor.dtype).value_or(0)), fmt::format("part '{}'", part.name)));
     Dim& rows = tensor.shape->front();
     if (rows.value && *rows.value != part.batching->size) {
       return FailedPrecondition("'{}' doesn't fit as part '{}': its '{}' has {} rows, and the manifest calls it on {}",

@@ -209,8 +209,9 @@ class Reader {
     GOMAI_ASSIGN_OR_RETURN(const Json* const object, Member(json, "batching", where, Json::value_t::object));
     ManifestBatching batching;
     const auto size = object->find("size");
-    if (size == object->end() || !size->is_number_integer() || size->get<int64_t>() < 1) {
-      return Broken(Where(path + ".size"), "must be a number of rows, 1 or more");
+    if (size == object->end() || !size->is_number_integer() || size->get<int64_t>() < 1 ||
+        size->get<int64_t>() > (int64_t{1} << 31)) {
+      return Broken(Where(path + ".size"), "must be a number of rows, 1 to 2^31");
     }
     batching.size = size->get<int64_t>();
     if (object->contains("axis") && (*object)["axis"] != 0) {

@@ -60,6 +60,8 @@ constexpr char kCallByRows[] = R"(        run = self.by_rows if "batching" in se
         """A list of boxes, say, as many rows at a time as the part takes: the last call padded with zeros, the padding dropped."""
         size, lists = self.part["batching"]["size"], self.part["batching"]["inputs"]
         rows, calls = len(feeds[lists[0]]), []
+        if any(len(feeds[name]) != rows for name in lists):
+            raise SystemExit(f"part {self.part['name']}: " + ", ".join(f"{name} has {len(feeds[name])} rows" for name in lists))
         for first in range(0, max(rows, 1), size):  # one call on zeros alone, if there is no row, tells the results' shapes
             some = {name: feeds[name][first:first + size] for name in lists}
             padded = {name: numpy.pad(part, [(0, size - len(part))] + [(0, 0)] * (part.ndim - 1)) for name, part in some.items()}
