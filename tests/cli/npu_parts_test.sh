@@ -1,0 +1,93 @@
+# Parts for an NPU from one call of gomai-split: what they hold, that they compute what the model does, and what is refused.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+python=${GOMAI_CACHE_DIR:?}/venv/bin/python
+split="$bin/gomai-split"
+preset=(--preset torchvision-maskrcnn)
+v2=$source_dir/examples/models/maskrcnn_v2_op13.onnx
+
+image() { "$python" "$source_dir/examples/maskrcnn/make_image.py" "$@"; }
+# proves FOLDER IMAGE FLAG…: the parts against the whole tiny model.
+proves() { local folder=$1 image=$2; shift 2; check "$folder computes what the model does on $image ($*)" "$bin/gomai-verify" "$tiny" "$tmp/$folder" --input "image=$tmp/$image.npy" "$@"; }
+
+image --height 128 --width 192 --seed 1 -o "$tmp/edges-128x192.npy"
+image --kind noise --scale 4 --height 128 --width 192 --seed 3 -o "$tmp/none-128x192.npy"  # no detection: the mask part gets no row
+image --height 150 --width 201 --seed 2 -o "$tmp/edges-150x201.npy"
+image --height 300 --width 200 --seed 3 -o "$tmp/edges-300x200.npy"
+
+# --- the parts for several image sizes
+for size in 128x192 150x201 300x200; do
+  expect 0 'wrote 7 parts' "$split" "$tiny" "${preset[@]}" --image-size $size -o "$tmp/$size"
+  proves $size edges-$size --bits
+  check "the NPU parts of $size are plain and fixed" "$python" "$source_dir/examples/maskrcnn/npu_parts.py" table "$bin" "$tmp/$size"
+done
+proves 128x192 none-128x192 --bits
+expect 0 '"size": 60' cat "$tmp/128x192/manifest.json"  # the model keeps 60 proposals and 20 detections
+expect 0 '"size": 20' cat "$tmp/128x192/manifest.json"
+for part in backbone_rpn box mask; do
+  expect 0 'have fixed shapes' "$bin/gomai-info" "$tmp/128x192/$part.onnx" --dynamic
+  check "no MaxPool of kernel 1 is left in $part" test "$("$bin/gomai-info" "$tmp/128x192/$part.onnx" --nodes '*' | grep -cE '^[^ ]+ +MaxPool ')" = 0
+done
+expect 0 'NonMaxSuppression' "$bin/gomai-info" "$tmp/128x192/box_proposal.onnx" --dynamic
+
+# --- the same bytes each time, and the plan that is printed gives them too
+"$split" "$tiny" "${preset[@]}" --image-size 128x192 -o "$tmp/again" -q
+check "a second split gives the same bytes" diff -r "$tmp/128x192" "$tmp/again"
+"$split" "$tiny" "${preset[@]}" --image-size 128x192 --print-plan --json >"$tmp/plan.json"
+"$split" "$tiny" --plan "$tmp/plan.json" -o "$tmp/planned" -q
+for part in preprocess backbone_rpn box_proposal box mask_proposal mask rest; do
+  check "the printed plan gives the same $part" cmp "$tmp/128x192/$part.onnx" "$tmp/planned/$part.onnx"
+done
+
+# --- rows, one at a time and some at a time
+for rows in 1 7 1000; do
+  "$split" "$tiny" "${preset[@]}" --image-size 128x192 --batching box=$rows --batching mask=$rows -o "$tmp/rows-$rows" -q
+  how=(--bits)
+  [ $rows != 1 ] || how=(--rtol 1e-5 --atol 1e-5)
+  proves rows-$rows edges-128x192 "${how[@]}"
+  proves rows-$rows none-128x192 "${how[@]}"
+done
+expect 1 "part 'box' takes 7 rows at a time" "$bin/gomai-merge" "$tmp/rows-7" -o "$tmp/merged.onnx"
+"$split" "$tiny" "${preset[@]}" --batching box=limit -o "$tmp/only-box" -q  # without a size: nothing else changes
+proves only-box edges-150x201 --bits
+
+# --- constants for sizes; friendly names
+"$split" "$tiny" "${preset[@]}" --image-size 128x192 --sizes constants -o "$tmp/constants" -q
+proves constants edges-128x192 --bits
+"$split" "$tiny" "${preset[@]}" --image-size 128x192 --use-aliases -o "$tmp/aliases" -q
+proves aliases edges-128x192 --bits
+
+# --- a network of fixed size: against what follows the preprocessing, which is fed like it
+expect 0 '' "$split" "$tiny" "${preset[@]}" --network-size 160x224 -o "$tmp/network" -q
+"$bin/gomai-opt" "$tiny" -o "$tmp/network.onnx" -q -p 'strip-preprocess{at=scope:/transform->/backbone}'
+image --height 160 --width 224 --seed 1 -o "$tmp/edges-160x224.npy"
+mapfile -t feeds < <("$python" "$source_dir/examples/maskrcnn/npu_parts.py" feeds "$tmp/network" "$tmp/edges-160x224.npy")
+expect 0 '35 of 35 tensors' "$bin/gomai-verify" "$tmp/network.onnx" "$tmp/network" "${feeds[@]}" --bits
+expect 0 '35 of 35 tensors' "$bin/gomai-verify" "$tmp/network.onnx" "$tmp/network" "${feeds[@]}" --bits --isolated
+expect 0 'boxes' "$bin/gomai-run" "$tmp/network" "${feeds[@]}"
+expect 2 "no input 'nonsense'" "$bin/gomai-run" "$tmp/network" "${feeds[@]}" --input "nonsense=$tmp/edges-128x192.npy"
+
+# --- the large model without its weights: nothing of this needs them
+expect 0 'wrote 7 parts' "$split" "$v2" "${preset[@]}" --image-size 544x960 -o "$tmp/large" --weights=keep
+expect 0 'all 165 values have fixed shapes' "$bin/gomai-info" "$tmp/large/backbone_rpn.onnx" --dynamic
+expect 0 '1000 x 256 x 7 x 7' "$bin/gomai-info" "$tmp/large/box.onnx"
+expect 0 '100 x 256 x 14 x 14' "$bin/gomai-info" "$tmp/large/mask.onnx"
+
+# --- pipelines of parts
+expect 2 "which the plan doesn't have" "$split" "$tiny" "${preset[@]}" --part-pipeline boxx=prune -o "$tmp/x"
+expect 2 "did you mean 'prune'" "$split" "$tiny" "${preset[@]}" --part-pipeline box=prunes -o "$tmp/x"
+expect 1 "parts must fit together" "$split" "$tiny" "${preset[@]}" --part-pipeline 'box=rename{/roi_heads/box_predictor/cls_score/Gemm_output_0=scores_}' -o "$tmp/x"
+expect 0 '' "$split" "$tiny" "${preset[@]}" --part-pipeline 'box_proposal=fold-constants,prune' --pipeline fold-identity -o "$tmp/piped" -q
+proves piped edges-150x201 --bits
+expect 0 '' "$bin/gomai-merge" "$tmp/piped" -o "$tmp/merged.onnx" -q
+check "merged, edited parts still compute it" "$bin/gomai-verify" "$tiny" "$tmp/merged.onnx" --input "image=$tmp/edges-150x201.npy" --bits
+
+# --- what is refused, and leaves nothing
+expect 2 'give --image-size HxW or --network-size HxW' "$split" "$tiny" "${preset[@]}" --sizes constants -o "$tmp/x"
+expect 2 'which tensor enters the network' "$split" "$tiny" --part first=/transform/Concat_8_output_0 --image-size 128x192 -o "$tmp/x"
+expect 2 'must be HxW' "$split" "$tiny" "${preset[@]}" --image-size large -o "$tmp/x"
+expect 2 'is no number of rows' "$split" "$tiny" "${preset[@]}" --batching box=0 -o "$tmp/x"
+expect 2 'out of range' "$split" "$tiny" "${preset[@]}" --batching box=9223372036854775807 -o "$tmp/x"
+expect 2 'no input of it has an open first axis' "$split" "$tiny" "${preset[@]}" --image-size 128x192 --batching backbone_rpn=4 -o "$tmp/x"
+expect 2 'nothing in the model limits' "$split" "$tiny" "${preset[@]}" --batching preprocess=limit -o "$tmp/x"
+check "nothing is left of what was refused" test ! -e "$tmp/x"
+finish
