@@ -26,7 +26,6 @@ struct Probe {
   Size image;
   Size resized;
   Size network;
-  std::vector<int64_t> network_shape;
   NamedTensors outputs;
 };
 
@@ -135,8 +134,7 @@ class Describer {
       }
       Probe probe;
       probe.image = SizeOf(feeds.at(stripped_.image).shape());
-      probe.network_shape = outputs->at(stripped_.network_input).shape();
-      probe.network = SizeOf(probe.network_shape);
+      probe.network = SizeOf(outputs->at(stripped_.network_input).shape());
       probe.resized = resized_.empty() ? probe.image : SizeOf(outputs->at(resized_).shape());
       probe.outputs = *std::move(outputs);
       probes_.push_back(std::move(probe));
@@ -186,8 +184,10 @@ class Describer {
     std::vector<double> mean;
     std::vector<double> std;
     for (size_t i = 0; i < step.scale.size(); ++i) {
-      mean.push_back(step.offset[i] == 0 ? 0 : -step.offset[i] / step.scale[i]);
-      std.push_back(1 / step.scale[i]);
+      // As float32 is written: several steps were made one, in double.
+      const auto written = [](double value) { return std::stod(fmt::format("{}", static_cast<float>(value))); };
+      mean.push_back(step.offset[i] == 0 ? 0 : written(-step.offset[i] / step.scale[i]));
+      std.push_back(written(1 / step.scale[i]));
     }
     return {mean, std};
   }
@@ -208,10 +208,16 @@ class Describer {
           entry.update({{"interpolation", step.interpolation},
                         {"coordinates", step.coordinates},
                         {"antialias", step.antialias}});
+          if (!step.nearest.empty()) {
+            entry["nearest_mode"] = step.nearest;
+          }
+          if (step.cubic) {
+            entry["cubic_coeff_a"] = *step.cubic;
+          }
           break;
         case Kind::kPad:
           entry = {{"step", "pad"}};
-          entry.update(PadRule());
+          entry.update(step.order.empty() ? PadRule() : Json{{"rule", "amounts"}, {"pads", step.order}});
           entry.update({{"mode", step.mode}, {"value", step.value}});
           break;
         case Kind::kTranspose:
@@ -248,7 +254,7 @@ class Describer {
       min_size = std::max(min_size, std::min(p.resized.height, p.resized.width));
       max_size = std::max({max_size, p.resized.height, p.resized.width});
     }
-    // A size near a whole number goes up or down with the last bit, so the arithmetic is part of the rule.
+    // Near a whole number the last bit decides, so the arithmetic is part of the rule.
     const bool reciprocal = std::any_of(index_.nodes().begin(), index_.nodes().end(),
                                         [](const Index::Node& node) { return node.proto->op_type() == "Reciprocal"; });
     for (const auto& [arithmetic, ratio] : kArithmetic) {
@@ -311,7 +317,7 @@ class Describer {
   // Does the resized image lie in the padded one's first rows and columns? By its first row, bit for bit.
   bool AtTopLeft(const Probe& p) const {
     if (resized_.empty()) {
-      return true;
+      return false;
     }
     const HostTensor& small = p.outputs.at(resized_);
     const HostTensor& large = p.outputs.at(stripped_.network_input);
@@ -325,12 +331,9 @@ class Describer {
   }
 
   Json Output() const {
-    Json json;
     const HostTensor& tensor = probes_.front().outputs.at(stripped_.network_input);
-    json["name"] = stripped_.network_input;
-    json["dtype"] = DtypeName(tensor.dtype());
-    json["layout"] = Layout(tensor.shape());
-    return json;
+    return {
+        {"name", stripped_.network_input}, {"dtype", DtypeName(tensor.dtype())}, {"layout", Layout(tensor.shape())}};
   }
 
   // What each size means, by what it was for every image.

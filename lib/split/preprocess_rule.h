@@ -7,6 +7,7 @@
 // fitting the rules that are in use, and what each size that crosses means likewise. What isn't recognised is listed
 // under "unknown" and not guessed at. Format: docs/formats.md.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,11 +28,13 @@ struct PreprocessStep {
   std::vector<double> std;
   std::string interpolation;  // kResize: mode, coordinates
   std::string coordinates;
+  std::string nearest;  // how nearest rounds
+  std::optional<double> cubic;
   bool antialias = false;
   std::string tensor;          // kResize: its result
   double value = 0;            // kPad
   std::string mode;            // kPad
-  std::vector<int64_t> order;  // kTranspose, kChannels
+  std::vector<int64_t> order;  // kTranspose, kChannels; kPad: constant amounts, begins then ends, as ONNX has them
   std::string what;            // kUnknown: the node
 };
 

@@ -103,6 +103,13 @@ class Tracer {
       const onnx::AttributeProto* antialias = FindAttribute(node, "antialias");
       step.interpolation = mode == nullptr ? "nearest" : mode->s();
       step.coordinates = coordinates != nullptr ? coordinates->s() : has("Resize") ? "half_pixel" : "asymmetric";
+      const onnx::AttributeProto* nearest = FindAttribute(node, "nearest_mode");
+      const onnx::AttributeProto* cubic = FindAttribute(node, "cubic_coeff_a");
+      if (step.interpolation == "nearest") {
+        step.nearest = nearest != nullptr ? nearest->s() : has("Resize") ? "round_prefer_floor" : "floor";
+      } else if (step.interpolation == "cubic") {
+        step.cubic = cubic != nullptr ? Written(cubic->f()) : -0.75;
+      }
       step.antialias = antialias != nullptr && antialias->i() != 0;
       step.tensor = node.output(0);
       return step;
@@ -120,6 +127,14 @@ class Tracer {
         step.value = value[0];
       } else if (const onnx::AttributeProto* value = FindAttribute(node, "value"); value != nullptr) {
         step.value = value->f();
+      }
+      if (const onnx::AttributeProto* pads = FindAttribute(node, "pads"); pads != nullptr) {
+        step.order.assign(pads->ints().begin(), pads->ints().end());
+      } else if (pad.inputs.size() > 1 && pad.inputs[1] != kNone && index_.IsConstant(pad.inputs[1]) &&
+                 (pad.inputs.size() < 4 || pad.inputs[3] == kNone)) {
+        for (const double amount : Constant(pad.inputs[1])) {
+          step.order.push_back(static_cast<int64_t>(amount));
+        }
       }
       return step;
     }
