@@ -68,6 +68,8 @@ InfoView DynamicView(const Index& index, const Shapes& shapes, const DynamicRepo
                      : "";
     view.text += "\nreaches: values that the cause makes dynamic; alone: those that would be fixed without it\n";
   }
+  // As many tensors as the causes leave lines for.
+  const size_t left = kScreen - 8 > rows.size() + 8 ? kScreen - 8 - rows.size() : 0;
   view.json["tensors"] = Json::array();
   Rows values;
   for (const DynamicValue& value : report.dynamic) {
@@ -82,7 +84,7 @@ InfoView DynamicView(const Index& index, const Shapes& shapes, const DynamicRepo
                                     {"shape", type == nullptr ? Json() : ShapeJson(*type)},
                                     {"at_most", LimitsJson(limits)},
                                     {"causes", from}});
-    if (all) {
+    if (all || values.size() < left) {
       values.push_back({name, type == nullptr ? "unknown type" : Dims(*type), LimitsText(limits),
                         from.size() > 1 ? fmt::format("{} and {} more", from[0], from.size() - 1)
                         : from.empty()  ? ""
@@ -90,6 +92,10 @@ InfoView DynamicView(const Index& index, const Shapes& shapes, const DynamicRepo
     }
   }
   view.text += values.empty() ? "" : "\n" + Table({"tensor", "shape", "at most", "made dynamic by"}, values, {});
+  view.text += values.size() < report.dynamic.size()
+                   ? fmt::format("{}{} tensors: -v shows them, and what makes each dynamic\n",
+                                 values.empty() ? "" : "and ", report.dynamic.size() - values.size())
+                   : "";
   return view;
 }
 
