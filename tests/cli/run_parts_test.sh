@@ -39,6 +39,17 @@ for variant in '' --use-aliases '--weights=shared'; do
   check "parts in Python: the whole's outputs (${variant:-as split})" same "$tmp/whole" "$tmp/out"
 done
 
+# Parts that take boxes in fixed numbers: some of them at a time, all, and none, on an image without a detection.
+"$python" "$source_dir/examples/maskrcnn/make_image.py" --kind noise --scale 4 --seed 3 --height 128 --width 192 -o "$tmp/none.npy"
+for rows in 7 limit; do
+  rm -rf "$tmp/parts" "$tmp/out"; mkdir "$tmp/out"
+  expect 0 '' "$bin/gomai-split" -q "$tiny" --preset torchvision-maskrcnn --image-size 128x192 --batching box=$rows --batching mask=$rows -o "$tmp/parts"
+  expect 0 '' "$python" -c "$application" "$tmp/parts" "$tmp/image.npy" "$tmp/out"
+  check "parts in Python, $rows rows at a time: the whole's outputs" same "$tmp/whole" "$tmp/out"
+  expect 0 '' "$python" -c "$application" "$tmp/parts" "$tmp/none.npy" "$tmp/out"
+  check "no detection: no box" "$python" -c 'import numpy, sys; boxes = numpy.load(sys.argv[1]); assert boxes.shape == (0, 4), boxes.shape' "$tmp/out/boxes.npy"
+done
+
 # From the command line, and a split of many parts, which gets a loop.
 expect 0 '' "$bin/gomai-split" -q "$tiny" --by-size 40K -o "$tmp/many"
 check 'at most 60 lines, however many parts' test "$(wc -l <"$tmp/many/run_parts.py")" -le 60
