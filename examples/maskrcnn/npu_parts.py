@@ -14,7 +14,7 @@ import numpy as np
 
 # What NPU compilers take without questions; the last line is what MobileNet needs besides.
 PLAIN = {"Conv", "Relu", "Add", "MaxPool", "Resize", "Flatten", "Reshape", "Gemm", "ConvTranspose",
-         "Mul", "HardSigmoid", "GlobalAveragePool"}
+         "Mul", "HardSigmoid", "HardSwish", "GlobalAveragePool"}
 
 
 def table(bin_dir, *folders):

@@ -232,8 +232,20 @@ std::vector<ValueSpec> Chain::InputsFor(const std::vector<std::string>& names) c
   return Expected(feeds, Needed(feeds));
 }
 
-absl::StatusOr<NamedTensors> Chain::Run(const NamedTensors& feeds,
+NamedTensors Chain::ByModelNames(const NamedTensors& given) const {
+  NamedTensors feeds;
+  for (const auto& [name, tensor] : given) {
+    const auto alias = manifest_.aliases.find(name);
+    const bool friendly = alias != manifest_.aliases.end() && crossing_.contains(alias->second) &&
+                          !crossing_.contains(name) && !given.contains(alias->second);
+    feeds.emplace(friendly ? alias->second : name, tensor);
+  }
+  return feeds;
+}
+
+absl::StatusOr<NamedTensors> Chain::Run(const NamedTensors& given,
                                         const std::function<absl::Status(const PartRun&)>& after_part) {
+  const NamedTensors feeds = ByModelNames(given);
   const std::vector<bool> needed = Needed(feeds);
   GOMAI_RETURN_IF_ERROR(CheckFeeds(Expected(feeds, needed), feeds));
   std::map<Key, HostTensor> values;

@@ -57,7 +57,7 @@ class Chain {
   // fed. So preprocessing may be done outside. The model's outputs under the model's own names. `after_part` (may be
   // null) sees each part's tensors, under the part's names, when it has run, to dump or compare them; an error that it
   // gives ends the run.
-  absl::StatusOr<NamedTensors> Run(const NamedTensors& feeds,
+  absl::StatusOr<NamedTensors> Run(const NamedTensors& given,
                                    const std::function<absl::Status(const PartRun&)>& after_part);
   // One part alone, on the feeds given under the part's names (for --isolated).
   absl::StatusOr<PartRun> RunPart(size_t part, const NamedTensors& feeds);
@@ -68,6 +68,8 @@ class Chain {
   Chain() = default;
   absl::Status OpenPart(size_t part, const std::filesystem::path& folder, Backend& backend);
   absl::Status Wire();
+  // Values that cross may be fed under their friendly names, too.
+  NamedTensors ByModelNames(const NamedTensors& given) const;
   // Which parts must run, if these are fed.
   std::vector<bool> Needed(const NamedTensors& feeds) const;
   // What must, and what may be fed then.

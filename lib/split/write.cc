@@ -132,6 +132,10 @@ class Writer {
     GOMAI_RETURN_IF_ERROR(FillManifest(parts, saved, &report.manifest));
     for (size_t i = 0; i < side.size(); ++i) {
       AddFirstPart(*options_.side_outputs[i], saved.digests[parts.size() + i], &report.manifest);
+      if (options_.full_digest && report.manifest.parts.front().name == options_.side_outputs[i]->name) {
+        ManifestPart& first = report.manifest.parts.front();
+        GOMAI_ASSIGN_OR_RETURN(first.file_digest, FileDigest(options_.folder / first.file));
+      }
     }
     GOMAI_RETURN_IF_ERROR(WriteSideTexts(options_.side_outputs, options_.folder));
     const std::string text = PrintManifest(report.manifest);

@@ -50,6 +50,9 @@ expect 1 "part 'box' takes 7 rows at a time" "$bin/gomai-merge" "$tmp/rows-7" -o
 "$split" "$tiny" "${preset[@]}" --batching box=limit -o "$tmp/only-box" -q  # without a size: nothing else changes
 proves only-box edges-150x201 --bits
 
+"$split" "$tiny" "${preset[@]}" --image-size 128x192 --digest=full -o "$tmp/digests" -q
+check "all seven files have full digests" test "$(grep -c '"file_digest"' "$tmp/digests/manifest.json")" = 7
+
 # --- constants for sizes; friendly names
 "$split" "$tiny" "${preset[@]}" --image-size 128x192 --sizes constants -o "$tmp/constants" -q
 proves constants edges-128x192 --bits
@@ -64,6 +67,7 @@ mapfile -t feeds < <("$python" "$source_dir/examples/maskrcnn/npu_parts.py" feed
 expect 0 '35 of 35 tensors' "$bin/gomai-verify" "$tmp/network.onnx" "$tmp/network" "${feeds[@]}" --bits
 expect 0 '35 of 35 tensors' "$bin/gomai-verify" "$tmp/network.onnx" "$tmp/network" "${feeds[@]}" --bits --isolated
 expect 0 'boxes' "$bin/gomai-run" "$tmp/network" "${feeds[@]}"
+expect 0 'boxes' "$bin/gomai-run" "$tmp/network" "${feeds[@]/\/transform\/Concat_8_output_0=/network_image=}"
 expect 2 "no input 'nonsense'" "$bin/gomai-run" "$tmp/network" "${feeds[@]}" --input "nonsense=$tmp/edges-128x192.npy"
 
 # --- the large model without its weights: nothing of this needs them
