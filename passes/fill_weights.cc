@@ -4,7 +4,6 @@
 // stays: that makes strip-weights the exact inverse. Large tensors go through a spool file, as weights that were loaded
 // lie in theirs: memory stays that of the graph.
 #include <algorithm>
-#include <optional>
 
 #include "lib/base/digest.h"
 #include "lib/base/text.h"
@@ -12,6 +11,7 @@
 #include "lib/model/seeded.h"
 #include "lib/model/tensor.h"
 #include "lib/pass/pass.h"
+#include "lib/pass/tensor_spool.h"
 
 namespace gomai {
 namespace {
@@ -20,14 +20,6 @@ namespace {
 constexpr uint64_t kMostBytes = (uint64_t{1} << 31) - (uint64_t{1} << 24);
 
 constexpr uint64_t kChunk = uint64_t{1} << 16;  // values at a time
-constexpr uint64_t kSpooled = 4096;             // bytes; the size from which a loaded model leaves weights in its file
-
-// Where a tensor's values lie in the spool file.
-struct Filled {
-  onnx::TensorProto* tensor;
-  uint64_t offset;
-  uint64_t length;
-};
 
 absl::Status Run(PassContext& context) {
   const int64_t seed = context.options().Int("seed");
@@ -36,8 +28,7 @@ absl::Status Run(PassContext& context) {
   }
   const Index& index = context.index();
   Sha256 digest;
-  std::optional<SpoolFile> spool;
-  std::vector<Filled> spooled;
+  TensorSpool spool("made-up weights");
   uint64_t tensors = 0;
   uint64_t total = 0;
   for (const onnx::TensorProto& tensor : context.model().proto().graph().initializer()) {
@@ -70,28 +61,16 @@ absl::Status Run(PassContext& context) {
       digest.Update({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
       return bytes;
     };
-    if (elements * sizeof(float) < kSpooled) {
+    if (!TensorSpool::Takes(elements * sizeof(float))) {
       SetRawData(filled, make(0, elements));
       continue;
     }
-    if (!spool) {
-      GOMAI_ASSIGN_OR_RETURN(spool, SpoolFile::Create("made-up weights"));
-    }
-    spooled.push_back({&filled, spool->size(), elements * sizeof(float)});
+    GOMAI_RETURN_IF_ERROR(spool.Begin(&filled, elements * sizeof(float)));
     for (uint64_t first = 0; first < elements; first += kChunk) {
-      GOMAI_RETURN_IF_ERROR(spool->Append(make(first, std::min(kChunk, elements - first))));
+      GOMAI_RETURN_IF_ERROR(spool.Append(make(first, std::min(kChunk, elements - first))));
     }
   }
-  if (spool) {
-    GOMAI_ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, spool->Finish());
-    const uint64_t source = context.AddSource(std::move(file));
-    for (const Filled& filled : spooled) {
-      SetMarker(*filled.tensor, {.source_id = source,
-                                 .offset = filled.offset,
-                                 .length = filled.length,
-                                 .field = onnx::TensorProto::kRawDataFieldNumber});
-    }
-  }
+  GOMAI_RETURN_IF_ERROR(spool.Finish(context));
   if (tensors == 0) {
     context.diagnostics().Warn("",
                                "no initializer is external and has a doc string 'seeded-uniform mean=M std=S'; "

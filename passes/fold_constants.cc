@@ -15,13 +15,13 @@
 #include "lib/pass/fold_evaluate.h"
 #include "lib/pass/fold_plan.h"
 #include "lib/pass/inline_body.h"
+#include "lib/pass/new_constants.h"
 #include "lib/pass/pass.h"
+#include "lib/pass/tensor_spool.h"
 #include "lib/runtime/onnxruntime.h"
 
 namespace gomai {
 namespace {
-
-constexpr uint64_t kSpooled = 4096;  // bytes; the size from which a loaded model leaves weights in its file
 
 class Folder {
  public:
@@ -79,7 +79,7 @@ class Folder {
       const NodeId owner = index_.scope(node.scope).owner;
       inside[at] = owner != kNone && inside[static_cast<size_t>(owner)];
       if (inside[at] || node.proto->op_type() != "If" || !IsDefaultDomain(node.proto->domain()) ||
-          node.inputs.size() != 1 || InFunction(node.scope)) {
+          node.inputs.size() != 1 || index_.InFunction(node.scope)) {
         continue;
       }
       const std::optional<bool> condition = Condition(node.inputs[0]);
@@ -95,13 +95,6 @@ class Folder {
       exceptions_.untouched.insert(node.bodies.begin(), node.bodies.end());
       inliner.Inline(id, *body);
     }
-  }
-
-  bool InFunction(ScopeId scope) const {
-    while (index_.scope(scope).parent != kNone) {
-      scope = index_.scope(scope).parent;
-    }
-    return index_.scope(scope).function != nullptr;
   }
 
   // Plans, computes, and plans anew without what turns out to be too large or can't be computed.
@@ -122,7 +115,7 @@ class Folder {
         return plan;
       }
       if (backend_ == nullptr) {
-        GOMAI_ASSIGN_OR_RETURN(backend_, LoadOnnxRuntime({.library = {}, .log_severity = 4, .diagnostics = {}}));
+        GOMAI_ASSIGN_OR_RETURN(backend_, LoadOnnxRuntime(QuietRuntime()));
       }
       Evaluation evaluation = Evaluate(wanted, plan, planner_, facts_, context_.model(), index_, *backend_);
       for (const auto& [node, why] : evaluation.failures) {
@@ -197,66 +190,38 @@ class Folder {
     return computed == values_.end() ? planner_.Bytes(value) : static_cast<int64_t>(computed->second.bytes().size());
   }
 
-  absl::StatusOr<onnx::TensorProto> TensorFor(ValueId value) {
-    onnx::TensorProto tensor;
-    if (const auto computed = values_.find(value); computed != values_.end()) {
-      const HostTensor& result = computed->second;
-      tensor.set_data_type(result.dtype());
-      for (const int64_t dim : result.shape()) {
-        tensor.add_dims(dim);
-      }
-      if (result.is_string()) {
-        for (const std::string& text : result.strings()) {
-          tensor.add_string_data(text);
-        }
-      } else if (result.bytes().size() < kSpooled) {
-        SetRawData(tensor, std::string(result.bytes().begin(), result.bytes().end()));
-      } else {
-        if (!spool_) {
-          GOMAI_ASSIGN_OR_RETURN(spool_, SpoolFile::Create("computed constants"));
-        }
-        spooled_.push_back({value, spool_->size(), result.bytes().size()});
-        GOMAI_RETURN_IF_ERROR(
-            spool_->Append({reinterpret_cast<const char*>(result.bytes().data()), result.bytes().size()}));
-      }
+  absl::Status SetTensor(ValueId value, TensorSpool* spool, onnx::TensorProto* tensor) {
+    if (const auto computed = values_.find(value); computed == values_.end()) {
+      *tensor = *facts_.computed[static_cast<size_t>(value)];
+      GOMAI_ASSIGN_OR_RETURN(const TensorBytes bytes, ReadTensor(*tensor, context_.model()));
+      SetRawData(*tensor, std::string(bytes.bytes().begin(), bytes.bytes().end()));
+    } else if (const std::span<const uint8_t> bytes = computed->second.bytes(); TensorSpool::Takes(bytes.size())) {
+      *tensor = TensorWithout(computed->second);
+      GOMAI_RETURN_IF_ERROR(spool->Begin(tensor, bytes.size()));
+      GOMAI_RETURN_IF_ERROR(spool->Append({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
     } else {
-      tensor = *facts_.computed[static_cast<size_t>(value)];
-      GOMAI_ASSIGN_OR_RETURN(const TensorBytes bytes, ReadTensor(tensor, context_.model()));
-      SetRawData(tensor, std::string(bytes.bytes().begin(), bytes.bytes().end()));
+      *tensor = ToTensorProto(computed->second);
     }
-    tensor.set_name(std::string(index_.value(value).name));
-    return tensor;
+    tensor->set_name(std::string(index_.value(value).name));
+    return absl::OkStatus();
   }
 
   absl::Status Apply(const FoldPlan& plan) {
     Editor& editor = context_.editor();
-    std::vector<std::pair<ValueId, onnx::TensorProto>> tensors;
-    for (const ValueId value : plan.frontier) {
-      GOMAI_ASSIGN_OR_RETURN(onnx::TensorProto tensor, TensorFor(value));
-      tensors.emplace_back(value, std::move(tensor));
+    TensorSpool spool("computed constants");
+    std::vector<onnx::TensorProto> tensors(plan.frontier.size());
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      GOMAI_RETURN_IF_ERROR(SetTensor(plan.frontier[i], &spool, &tensors[i]));
     }
-    if (spool_) {
-      GOMAI_ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, spool_->Finish());
-      const uint64_t source = context_.AddSource(std::move(file));
-      for (auto& [value, tensor] : tensors) {
-        const auto spooled = std::find_if(spooled_.begin(), spooled_.end(),
-                                          [&, wanted = value](const Spooled& each) { return each.value == wanted; });
-        if (spooled != spooled_.end()) {
-          SetMarker(tensor, {.source_id = source,
-                             .offset = spooled->offset,
-                             .length = spooled->length,
-                             .field = onnx::TensorProto::kRawDataFieldNumber});
-        }
-      }
-    }
+    GOMAI_RETURN_IF_ERROR(spool.Finish(context_));
     for (NodeId id = 0; id < static_cast<NodeId>(index_.nodes().size()); ++id) {
       const NodeId owner = index_.scope(index_.node(id).scope).owner;
       if (plan.erased[static_cast<size_t>(id)] && (owner == kNone || !plan.erased[static_cast<size_t>(owner)])) {
         Erase(id);
       }
     }
-    for (auto& [value, tensor] : tensors) {
-      Add(value, std::move(tensor));
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      Add(plan.frontier[i], std::move(tensors[i]));
     }
     for (const NodeId id : plan.dropped) {
       Erase(id);
@@ -299,25 +264,10 @@ class Folder {
       context_.editor().AddInitializer(value.scope, std::move(tensor));
       return;
     }
-    onnx::NodeProto constant;
-    constant.set_op_type("Constant");
-    if (const std::string& name = index_.node(value.producer).proto->name(); !name.empty()) {
-      constant.set_name(name);
-    }
-    constant.add_output(tensor.name());
-    tensor.clear_name();
-    onnx::AttributeProto& attribute = *constant.add_attribute();
-    attribute.set_name("value");
-    attribute.set_type(onnx::AttributeProto::TENSOR);
-    *attribute.mutable_t() = std::move(tensor);
-    context_.editor().InsertNode(value.scope, std::move(constant), value.producer);
+    const std::string& name = index_.node(value.producer).proto->name();
+    context_.editor().InsertNode(value.scope, ConstantNode(name, std::string(value.name), std::move(tensor)),
+                                 value.producer);
   }
-
-  struct Spooled {
-    ValueId value;
-    uint64_t offset;
-    uint64_t length;
-  };
 
   PassContext& context_;
   const Index& index_;
@@ -328,8 +278,6 @@ class Folder {
   std::vector<std::pair<NodeId, std::string>> warnings_;
   std::map<ValueId, HostTensor> values_;
   std::unique_ptr<Backend> backend_;
-  std::optional<SpoolFile> spool_;
-  std::vector<Spooled> spooled_;
 };
 
 absl::Status Run(PassContext& context) {

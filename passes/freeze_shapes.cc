@@ -114,7 +114,7 @@ class Freezing {
         }
         changed = true;
       }
-      onnx::TensorShapeProto* shape = MutableTensorShape(*input.mutable_type());
+      onnx::TensorShapeProto* shape = MutableShape(*input.mutable_type());
       for (int i = 0; shape != nullptr && i < shape->dim_size(); ++i) {
         const auto size = sizes_.find({input.name(), i});
         auto& dim = *shape->mutable_dim(i);
@@ -272,7 +272,7 @@ absl::Status Run(PassContext& context) {
     GOMAI_RETURN_IF_ERROR(freezing.Add(key, value));
   }
   GOMAI_RETURN_IF_ERROR(freezing.Check());
-  Model frozen = WorkingCopy(context.model());
+  Model frozen = context.model().Copy();
   std::vector<ShapeChange> changes;
   std::vector<std::string> lines = freezing.Apply(frozen.mutable_proto(), changes);
   freezing.NoteShared(frozen.proto(), context.diagnostics());

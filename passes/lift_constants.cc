@@ -2,6 +2,7 @@
 //
 // The value keeps its name, so no reader changes. A payload that was left out of memory moves with its TensorProto, as
 // a reference: no weight is read. What can't be an initializer stays a node, and is told about.
+#include "lib/model/constant.h"
 #include "lib/model/domain.h"
 #include "lib/pass/pass.h"
 
@@ -11,49 +12,6 @@ namespace {
 bool IsConstantNode(const onnx::NodeProto& node) {
   return node.op_type() == "Constant" && IsDefaultDomain(node.domain()) && node.output_size() == 1 &&
          !node.output(0).empty() && node.input_size() == 0;
-}
-
-bool IsInFunction(const Index& index, ScopeId scope) {
-  while (index.scope(scope).parent != kNone) {
-    scope = index.scope(scope).parent;
-  }
-  return index.scope(scope).function != nullptr;
-}
-
-// The value of a Constant node as a tensor; false if it isn't in one of the forms that a dense tensor holds.
-bool MakeTensor(const onnx::NodeProto& node, onnx::TensorProto* tensor) {
-  if (node.attribute_size() != 1 || !node.attribute(0).ref_attr_name().empty()) {
-    return false;
-  }
-  const onnx::AttributeProto& a = node.attribute(0);
-  const auto list = [&](int dtype, int size) {
-    tensor->set_data_type(dtype);
-    tensor->add_dims(size);
-  };
-  if (a.name() == "value" && a.has_t()) {
-    *tensor = a.t();
-  } else if (a.name() == "value_float" && a.type() == onnx::AttributeProto::FLOAT) {
-    tensor->set_data_type(onnx::TensorProto::FLOAT);
-    tensor->add_float_data(a.f());
-  } else if (a.name() == "value_int" && a.type() == onnx::AttributeProto::INT) {
-    tensor->set_data_type(onnx::TensorProto::INT64);
-    tensor->add_int64_data(a.i());
-  } else if (a.name() == "value_string" && a.type() == onnx::AttributeProto::STRING) {
-    tensor->set_data_type(onnx::TensorProto::STRING);
-    tensor->add_string_data(a.s());
-  } else if (a.name() == "value_floats" && a.type() == onnx::AttributeProto::FLOATS) {
-    list(onnx::TensorProto::FLOAT, a.floats_size());
-    *tensor->mutable_float_data() = a.floats();
-  } else if (a.name() == "value_ints" && a.type() == onnx::AttributeProto::INTS) {
-    list(onnx::TensorProto::INT64, a.ints_size());
-    *tensor->mutable_int64_data() = a.ints();
-  } else if (a.name() == "value_strings" && a.type() == onnx::AttributeProto::STRINGS) {
-    list(onnx::TensorProto::STRING, a.strings_size());
-    *tensor->mutable_string_data() = a.strings();
-  } else {
-    return false;
-  }
-  return true;
 }
 
 // What was said of the node is said of the tensor from now on.
@@ -74,12 +32,12 @@ absl::Status Run(PassContext& context) {
   const bool must_be_inputs = ir_version > 0 && ir_version < 4;
   for (NodeId id = 0; id < static_cast<NodeId>(index.nodes().size()); ++id) {
     const Index::Node& node = index.node(id);
-    if (!IsConstantNode(*node.proto) || IsInFunction(index, node.scope) ||
-        index.value(node.outputs[0]).is_graph_output) {
+    if (!IsConstantNode(*node.proto) || index.InFunction(node.scope) || index.value(node.outputs[0]).is_graph_output) {
       continue;
     }
-    onnx::TensorProto tensor;
-    if (!MakeTensor(*node.proto, &tensor)) {
+    onnx::TensorProto made;
+    const onnx::TensorProto* value = ConstantValue(*node.proto, &made);
+    if (value == nullptr) {
       context.diagnostics().Note(index.Describe(id), "it stays a node: its value isn't a dense tensor");
       continue;
     }
@@ -90,6 +48,7 @@ absl::Status Run(PassContext& context) {
                                  ir_version);
       return absl::OkStatus();
     }
+    onnx::TensorProto tensor = *value;
     tensor.set_name(node.proto->output(0));
     KeepWords(*node.proto, &tensor);
     editor.AddInitializer(node.scope, std::move(tensor));

@@ -6,8 +6,7 @@ namespace gomai {
 namespace {
 
 absl::Status Run(PassContext& context) {
-  Model copy = Model::FromProto(context.model().proto(), context.model().folder());
-  copy.Adopt(context.model());
+  Model copy = context.model().Copy();
   RefreshOptions options;
   options.allow_outputs = context.allow_shape_change();
   options.complete = CompleteShapes::kAll;

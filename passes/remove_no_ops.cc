@@ -27,15 +27,12 @@ class Remover {
         no_ops_(context.model(), index_, facts) {}
 
   absl::Status Run() {
-    for (ScopeId scope = 0; scope < static_cast<ScopeId>(index_.scopes().size()); ++scope) {
-      if (index_.scope(scope).graph == nullptr || InFunction(scope)) {
-        continue;
-      }
-      GOMAI_ASSIGN_OR_RETURN(const std::vector<NodeId> order, TopologicalOrder(index_, scope));
-      for (const NodeId id : order) {
+    GOMAI_RETURN_IF_ERROR(VisitNodes(index_, [&](NodeId id) {
+      if (!index_.InFunction(index_.node(id).scope)) {
         Visit(id);
       }
-    }
+      return absl::OkStatus();
+    }));
     if (!viewed_.empty()) {
       context_.RunAgain();  // what a chain went around may have lost its last reader
     }
@@ -46,13 +43,6 @@ class Remover {
   }
 
  private:
-  bool InFunction(ScopeId scope) const {
-    while (index_.scope(scope).parent != kNone) {
-      scope = index_.scope(scope).parent;
-    }
-    return index_.scope(scope).function != nullptr;
-  }
-
   void Visit(NodeId id) {
     const Index::Node& node = index_.node(id);
     if (!IsDefaultDomain(node.proto->domain()) || node.outputs.empty() || node.outputs[0] == kNone) {

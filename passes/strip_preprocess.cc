@@ -36,8 +36,7 @@ absl::Status Run(PassContext& context) {
       GOMAI_ASSIGN_OR_RETURN(*sizes, ParseSizes(options, name));
     }
   }
-  GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend,
-                         LoadOnnxRuntime({.library = {}, .log_severity = 4, .diagnostics = {}}));
+  GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend, LoadOnnxRuntime(QuietRuntime()));
   GOMAI_ASSIGN_OR_RETURN(Stripped stripped,
                          StripPreprocess(context.model(), context.index(), strip, *backend, context.diagnostics()));
   const std::string& stem = options.String("name");

@@ -96,6 +96,14 @@ class Index {
 
   // The local function that a node calls, as its scope; kNone for an operator.
   ScopeId CalledFunction(const onnx::NodeProto& node) const;
+  // The main graph or the function that a scope is or lies in, and whether it is a function.
+  ScopeId Outermost(ScopeId id) const {
+    while (scope(id).parent != kNone) {
+      id = scope(id).parent;
+    }
+    return id;
+  }
+  bool InFunction(ScopeId id) const { return scope(Outermost(id)).function != nullptr; }
   // Is `inner` the scope itself or a body somewhere inside it?
   bool IsInside(ScopeId inner, ScopeId outer) const;
 

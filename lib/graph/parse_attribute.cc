@@ -74,10 +74,7 @@ absl::Status ParseFloats(std::string_view name, std::string_view value, onnx::At
 
 absl::StatusOr<const onnx::OpSchema*> RequireSchema(const onnx::ModelProto& model, const Index& index, ScopeId scope,
                                                     std::string_view domain, std::string_view op_type) {
-  while (index.scope(scope).parent != kNone) {
-    scope = index.scope(scope).parent;
-  }
-  const onnx::FunctionProto* function = index.scope(scope).function;
+  const onnx::FunctionProto* function = index.scope(index.Outermost(scope)).function;
   const auto& imports = function != nullptr ? function->opset_import() : model.opset_import();
   std::optional<int> version;
   for (const onnx::OperatorSetIdProto& import : imports) {

@@ -80,6 +80,12 @@ Model Model::FromProto(onnx::ModelProto proto, const std::filesystem::path& fold
   return model;
 }
 
+Model Model::Copy() const {
+  Model copy = FromProto(proto(), folder_);
+  copy.Adopt(*this);
+  return copy;
+}
+
 absl::StatusOr<Model> Model::Load(const std::filesystem::path& path) {
   Model model;
   const bool standard_input = path == "-";

@@ -53,6 +53,9 @@ class Model {
   // From a proto made in memory (tests, converters).
   static Model FromProto(onnx::ModelProto proto, const std::filesystem::path& folder = {});
 
+  // Another one of the same sources and folder, to try edits on.
+  Model Copy() const;
+
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
   ~Model();

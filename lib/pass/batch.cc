@@ -28,7 +28,7 @@ bool Has(const std::vector<std::string>& names, std::string_view name) {
 void SetAxis(onnx::ModelProto& proto, const BatchAxis& axis, int64_t size) {
   for (onnx::ValueInfoProto& input : *proto.mutable_graph()->mutable_input()) {
     if (Has(axis.inputs, input.name())) {
-      if (onnx::TensorShapeProto* shape = MutableTensorShape(*input.mutable_type());
+      if (onnx::TensorShapeProto* shape = MutableShape(*input.mutable_type());
           shape != nullptr && shape->dim_size() > 0) {
         shape->mutable_dim(0)->set_dim_value(size);
       }
@@ -332,13 +332,13 @@ class Planner {
 
 absl::StatusOr<BatchProbe> ProbeBatch(const Model& model, const BatchAxis& axis, int64_t size,
                                       const std::vector<BakedSize>& repairs, int64_t old_size) {
-  Model copy = WorkingCopy(model);
+  Model copy = model.Copy();
   GOMAI_RETURN_IF_ERROR(RepairConstants(copy, repairs, old_size, size));
   SetAxis(copy.mutable_proto(), axis, size);
   onnx::GraphProto& graph = *copy.mutable_proto().mutable_graph();
   for (auto* list : {graph.mutable_value_info(), graph.mutable_output()}) {
     for (onnx::ValueInfoProto& info : *list) {
-      onnx::TensorShapeProto* shape = info.has_type() ? MutableTensorShape(*info.mutable_type()) : nullptr;
+      onnx::TensorShapeProto* shape = info.has_type() ? MutableShape(*info.mutable_type()) : nullptr;
       if (shape != nullptr && shape->dim_size() > 0) {
         shape->mutable_dim(0)->clear_value();
       }
@@ -355,7 +355,7 @@ absl::StatusOr<BatchPlan> PlanBatch(const Model& model, const Index& index, cons
 
 absl::StatusOr<Model> WithBatch(const Model& model, const BatchAxis& axis, int64_t size, const BatchPlan& plan,
                                 std::vector<std::string>* lines) {
-  Model fixed = WorkingCopy(model);
+  Model fixed = model.Copy();
   const Index index(model.proto());
   lines->push_back(fmt::format("fixed the batch of {} at {}", axis.Text(), size));
   for (const BakedSize& repair : plan.repairs) {
@@ -371,7 +371,7 @@ absl::StatusOr<Model> WithBatch(const Model& model, const BatchAxis& axis, int64
   // Outputs that are declared with the old batch: they follow it, by design.
   GOMAI_ASSIGN_OR_RETURN(const BatchProbe probe, ProbeBatch(model, axis, size, plan.repairs, plan.old_size));
   for (onnx::ValueInfoProto& output : *fixed.mutable_proto().mutable_graph()->mutable_output()) {
-    onnx::TensorShapeProto* shape = output.has_type() ? MutableTensorShape(*output.mutable_type()) : nullptr;
+    onnx::TensorShapeProto* shape = output.has_type() ? MutableShape(*output.mutable_type()) : nullptr;
     const ValueId value = probe.index.FindValue(probe.index.main_scope(), output.name());
     if (shape != nullptr && shape->dim_size() > 0 && shape->dim(0).dim_value() == axis.size &&
         LeadingDim(probe.index, probe.inferred, value) == size) {

@@ -9,6 +9,7 @@
 
 #include "lib/graph/editor.h"
 #include "lib/model/attribute.h"
+#include "lib/model/constant.h"
 #include "lib/model/domain.h"
 #include "lib/model/tensor.h"
 #include "lib/pass/batch.h"
@@ -51,11 +52,6 @@ void SetTensorInts(const std::vector<int64_t>& values, onnx::TensorProto& tensor
     std::vector<int32_t> narrow(values.begin(), values.end());
     SetRawData(tensor, std::string(reinterpret_cast<const char*>(narrow.data()), narrow.size() * sizeof(int32_t)));
   }
-}
-
-const onnx::AttributeProto* ConstantAttribute(const onnx::NodeProto& node) {
-  const bool constant = node.op_type() == "Constant" && IsDefaultDomain(node.domain()) && node.attribute_size() == 1;
-  return constant && node.attribute(0).ref_attr_name().empty() ? &node.attribute(0) : nullptr;
 }
 
 // The product of dims [first, last); nullopt if one is unknown.
@@ -150,13 +146,6 @@ bool IsShapeOperand(const Index& index, ValueId value) {
   });
 }
 
-bool InFunction(const Index& index, ScopeId scope) {
-  while (index.scope(scope).parent != kNone) {
-    scope = index.scope(scope).parent;
-  }
-  return index.scope(scope).function != nullptr;
-}
-
 // Where a Slice's or Resize's operand speaks of axis 0; -1: nowhere.
 int ElementOfAxis0(const std::vector<int64_t>& axes, int rank) {
   for (size_t i = 0; i < axes.size(); ++i) {
@@ -180,20 +169,9 @@ std::optional<std::vector<int64_t>> ConstantInts(const Model& model, const Index
   if (value.producer == kNone) {
     return std::nullopt;
   }
-  const onnx::AttributeProto* attribute = ConstantAttribute(*index.node(value.producer).proto);
-  if (attribute == nullptr) {
-    return std::nullopt;
-  }
-  if (attribute->name() == "value" && attribute->has_t()) {
-    return TensorInts(attribute->t(), model);
-  }
-  if (attribute->name() == "value_ints" && attribute->ints_size() <= kMostElements) {
-    return std::vector<int64_t>(attribute->ints().begin(), attribute->ints().end());
-  }
-  if (attribute->name() == "value_int") {
-    return std::vector<int64_t>{attribute->i()};
-  }
-  return std::nullopt;
+  onnx::TensorProto made;
+  const onnx::TensorProto* tensor = ConstantValue(*index.node(value.producer).proto, &made);
+  return tensor == nullptr ? std::nullopt : TensorInts(*tensor, model);
 }
 
 BakedSizes FindBaked(const Model& model, const Index& index, const BatchProbe& probe, int64_t marker,
@@ -203,7 +181,7 @@ BakedSizes FindBaked(const Model& model, const Index& index, const BatchProbe& p
   const Reader shaped{probe.model, probe.index, probe.inferred};
   for (NodeId id = 0; id < static_cast<NodeId>(index.nodes().size()); ++id) {
     const onnx::NodeProto& node = *index.node(id).proto;
-    if (!IsDefaultDomain(node.domain()) || InFunction(index, index.node(id).scope)) {
+    if (!IsDefaultDomain(node.domain()) || index.InFunction(index.node(id).scope)) {
       continue;
     }
     const std::string& op = node.op_type();

@@ -8,6 +8,7 @@
 
 #include "lib/base/text.h"
 #include "lib/model/domain.h"
+#include "lib/model/dtype.h"
 #include "lib/model/tensor.h"
 
 namespace gomai {
@@ -64,25 +65,6 @@ bool HasElement(std::span<const uint8_t> bytes, size_t size, const std::vector<u
   return false;
 }
 
-size_t SizeOf(int dtype) {
-  switch (dtype) {
-    case onnx::TensorProto::INT64:
-    case onnx::TensorProto::UINT64:
-      return 8;
-    case onnx::TensorProto::INT32:
-    case onnx::TensorProto::UINT32:
-      return 4;
-    case onnx::TensorProto::INT16:
-    case onnx::TensorProto::UINT16:
-      return 2;
-    case onnx::TensorProto::INT8:
-    case onnx::TensorProto::UINT8:
-      return 1;
-    default:
-      return 0;
-  }
-}
-
 }  // namespace
 
 FoldVerdict FoldGuard::Check(NodeId id, const std::vector<bool>& source) const {
@@ -132,7 +114,7 @@ FoldVerdict FoldGuard::CheckDivision(const Index::Node& node, const std::vector<
   if (!IsIntegral(dtype)) {
     return {};
   }
-  const size_t size = SizeOf(dtype);
+  const auto size = static_cast<size_t>(BitsPerElement(dtype)) / 8;
   const auto divisor = static_cast<size_t>(node.inputs[1]);
   if (size == 0 || !source[divisor]) {
     return {.may = false};

@@ -8,6 +8,7 @@
 #include "lib/graph/constants.h"
 #include "lib/graph/reach.h"
 #include "lib/model/attribute.h"
+#include "lib/model/constant.h"
 #include "lib/model/domain.h"
 #include "lib/model/dtype.h"
 #include "lib/model/tensor.h"
@@ -26,41 +27,10 @@ bool IsStandard(const onnx::NodeProto& node) { return IsDefaultDomain(node.domai
 
 }  // namespace
 
-// A Constant's tensor, or its numbers or strings as one; nullptr for a sparse one.
 const onnx::TensorProto* FoldPlanner::Form(const onnx::NodeProto& constant) {
-  if (constant.op_type() != "Constant" || !IsDefaultDomain(constant.domain()) || constant.attribute_size() != 1) {
-    return nullptr;
-  }
-  const onnx::AttributeProto& given = constant.attribute(0);
-  if (given.name() == "value") {
-    return given.has_t() ? &given.t() : nullptr;
-  }
-  onnx::TensorProto tensor;
-  if (given.name() == "value_int" || given.name() == "value_ints") {
-    tensor.set_data_type(onnx::TensorProto::INT64);
-    *tensor.mutable_int64_data() = given.ints();
-    if (given.name() == "value_int") {
-      tensor.add_int64_data(given.i());
-    }
-  } else if (given.name() == "value_float" || given.name() == "value_floats") {
-    tensor.set_data_type(onnx::TensorProto::FLOAT);
-    *tensor.mutable_float_data() = given.floats();
-    if (given.name() == "value_float") {
-      tensor.add_float_data(given.f());
-    }
-  } else if (given.name() == "value_string" || given.name() == "value_strings") {
-    tensor.set_data_type(onnx::TensorProto::STRING);
-    *tensor.mutable_string_data() = given.strings();
-    if (given.name() == "value_string") {
-      tensor.add_string_data(given.s());
-    }
-  } else {
-    return nullptr;
-  }
-  if (given.name().ends_with('s')) {
-    tensor.add_dims(tensor.int64_data_size() + tensor.float_data_size() + tensor.string_data_size());
-  }
-  return &forms_.emplace_back(std::move(tensor));
+  onnx::TensorProto made;
+  const onnx::TensorProto* value = ConstantValue(constant, &made);
+  return value == &made ? &forms_.emplace_back(std::move(made)) : value;
 }
 
 FoldPlanner::FoldPlanner(const Model& model, const Index& index, const Facts& facts, int64_t limit)
@@ -84,11 +54,7 @@ FoldPlanner::FoldPlanner(const Model& model, const Index& index, const Facts& fa
   }
   // Captures are defined before the node around their reader, so scopes are walked from the outside in.
   for (ScopeId scope = 0; scope < static_cast<ScopeId>(index.scopes().size()); ++scope) {
-    ScopeId outermost = scope;
-    while (index.scope(outermost).parent != kNone) {
-      outermost = index.scope(outermost).parent;
-    }
-    if (index.scope(outermost).function == nullptr) {
+    if (!index.InFunction(scope)) {
       const auto order = TopologicalOrder(index, scope);
       const std::vector<NodeId>& nodes = order.ok() ? *order : index.scope(scope).nodes;
       order_.insert(order_.end(), nodes.begin(), nodes.end());

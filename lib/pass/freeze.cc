@@ -35,7 +35,7 @@ onnx::TypeProto& Innermost(onnx::TypeProto& type) {
 }
 
 bool Bind(std::string_view symbol, int64_t size, onnx::TypeProto& type) {
-  onnx::TensorShapeProto* shape = MutableTensorShape(Innermost(type));
+  onnx::TensorShapeProto* shape = MutableShape(Innermost(type));
   bool changed = false;
   for (int i = 0; shape != nullptr && i < shape->dim_size(); ++i) {
     if (shape->dim(i).dim_param() == symbol) {
@@ -64,14 +64,6 @@ std::optional<int64_t> Elements(const onnx::TypeProto& type) {
 
 std::optional<int64_t> FixedSize(const onnx::TensorShapeProto::Dimension& dim) {
   return dim.has_dim_value() && dim.dim_value() > 0 ? std::optional<int64_t>(dim.dim_value()) : std::nullopt;
-}
-
-onnx::TensorShapeProto* MutableTensorShape(onnx::TypeProto& type) {
-  if (FindShape(type) == nullptr) {
-    return nullptr;
-  }
-  return type.has_tensor_type() ? type.mutable_tensor_type()->mutable_shape()
-                                : type.mutable_sparse_tensor_type()->mutable_shape();
 }
 
 std::vector<ShapeChange> BindSymbol(onnx::ModelProto& model, std::string_view symbol, int64_t size) {
@@ -123,12 +115,6 @@ const onnx::TensorProto* FindDefault(const onnx::ModelProto& model, std::string_
     }
   }
   return nullptr;
-}
-
-Model WorkingCopy(const Model& model) {
-  Model copy = Model::FromProto(model.proto(), model.folder());
-  copy.Adopt(model);
-  return copy;
 }
 
 absl::StatusOr<Inferred> InferAll(const Model& model, const Index& index) {

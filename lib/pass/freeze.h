@@ -2,7 +2,7 @@
 
 // Fixing the sizes of a model's inputs: what freeze-shapes and fix-batch share.
 //
-//   Model copy = WorkingCopy(model);
+//   Model copy = model.Copy();
 //   BindSymbol(copy.mutable_proto(), "height", 480);
 //   GOMAI_ASSIGN_OR_RETURN(Inferred after, InferAll(copy, Index(copy.proto())));
 //   NewProblems(before.problems, after.problems);              // why it can't run at that size
@@ -28,9 +28,6 @@ namespace gomai {
 // The number that a dim is fixed at; nullopt if it is open.
 std::optional<int64_t> FixedSize(const onnx::TensorShapeProto::Dimension& dim);
 
-// The shape in a tensor type, dense or sparse; nullptr if it has none, or is no tensor's.
-onnx::TensorShapeProto* MutableTensorShape(onnx::TypeProto& type);
-
 // Replaces a symbol by a number in every declaration of the main graph and its bodies, also in elements of sequences
 // and optionals. The names of values whose declaration changed, with their shapes before and after.
 std::vector<ShapeChange> BindSymbol(onnx::ModelProto& model, std::string_view symbol, int64_t size);
@@ -40,9 +37,6 @@ std::vector<std::string> InputSymbols(const onnx::ModelProto& model);
 
 // The initializer that gives an input its default value; nullptr if it has none.
 const onnx::TensorProto* FindDefault(const onnx::ModelProto& model, std::string_view input);
-
-// A model with the same sources and folder, to try edits on.
-Model WorkingCopy(const Model& model);
 
 // What shape inference finds impossible: its own problems, and a Reshape whose constant target has another number of
 // elements than what it is given, which ONNX's inference lets pass. "ADDRESS (Op): message", in node order.

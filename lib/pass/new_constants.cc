@@ -8,12 +8,7 @@ NewConstants::NewConstants(PassContext& context)
       editor_(context.editor()),
       old_ir_(context.model().proto().ir_version() > 0 && context.model().proto().ir_version() < 4) {}
 
-bool NewConstants::MustBeNode(ScopeId scope) const {
-  while (index_.scope(scope).parent != kNone) {
-    scope = index_.scope(scope).parent;
-  }
-  return old_ir_ || index_.scope(scope).function != nullptr;
-}
+bool NewConstants::MustBeNode(ScopeId scope) const { return old_ir_ || index_.InFunction(scope); }
 
 std::string NewConstants::Add(NodeId node, std::string_view stem, onnx::TensorProto tensor) {
   const ScopeId scope = index_.node(node).scope;
@@ -27,16 +22,23 @@ std::string NewConstants::Add(NodeId node, std::string_view stem, onnx::TensorPr
     editor_.AddInitializer(scope, std::move(tensor));
     return name;
   }
+  editor_.InsertNode(scope, ConstantNode(name, name, std::move(tensor)), node);
+  return name;
+}
+
+onnx::NodeProto ConstantNode(std::string name, std::string output, onnx::TensorProto tensor) {
   onnx::NodeProto constant;
   constant.set_op_type("Constant");
-  constant.set_name(name);
-  constant.add_output(name);
+  if (!name.empty()) {
+    constant.set_name(std::move(name));
+  }
+  constant.add_output(std::move(output));
+  tensor.clear_name();
   onnx::AttributeProto& value = *constant.add_attribute();
   value.set_name("value");
   value.set_type(onnx::AttributeProto::TENSOR);
   value.mutable_t()->Swap(&tensor);
-  editor_.InsertNode(scope, std::move(constant), node);
-  return name;
+  return constant;
 }
 
 onnx::TensorProto IntVector(const std::vector<int64_t>& values) {

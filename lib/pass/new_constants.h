@@ -38,6 +38,9 @@ class NewConstants {
   std::map<std::tuple<ScopeId, std::string, std::string>, std::string> names_;  // by stem and the tensor's bytes
 };
 
+// A Constant that gives the tensor as `output`; the tensor's own name goes.
+onnx::NodeProto ConstantNode(std::string name, std::string output, onnx::TensorProto tensor);
+
 // Tensors without a name.
 onnx::TensorProto IntVector(const std::vector<int64_t>& values);
 // raw_data of the given dims; the bytes are little-endian and row-major.

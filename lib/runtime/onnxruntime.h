@@ -22,6 +22,9 @@ struct OnnxRuntimeOptions {
   Diagnostics diagnostics;
 };
 
+// For passes: errors come as statuses, and nothing else is said.
+inline OnnxRuntimeOptions QuietRuntime() { return {.library = {}, .log_severity = 4, .diagnostics = {}}; }
+
 absl::StatusOr<std::unique_ptr<Backend>> LoadOnnxRuntime(const OnnxRuntimeOptions& options);
 
 }  // namespace gomai

@@ -11,6 +11,8 @@
 #include <limits>
 #include <utility>
 
+#include "lib/model/tensor.h"
+
 namespace gomai {
 namespace {
 
@@ -112,6 +114,25 @@ absl::StatusOr<HostTensor> Aligned(const HostTensor& tensor) {
   }
   std::copy(tensor.bytes().begin(), tensor.bytes().end(), target.begin());
   return copy;
+}
+
+onnx::TensorProto TensorWithout(const HostTensor& tensor) {
+  onnx::TensorProto proto;
+  proto.set_data_type(tensor.dtype());
+  proto.mutable_dims()->Add(tensor.shape().begin(), tensor.shape().end());
+  return proto;
+}
+
+onnx::TensorProto ToTensorProto(const HostTensor& tensor) {
+  onnx::TensorProto proto = TensorWithout(tensor);
+  if (tensor.is_string()) {
+    for (const std::string& text : tensor.strings()) {
+      proto.add_string_data(text);
+    }
+  } else {
+    SetRawData(proto, std::string(tensor.bytes().begin(), tensor.bytes().end()));
+  }
+  return proto;
 }
 
 }  // namespace gomai

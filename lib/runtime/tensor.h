@@ -4,6 +4,8 @@
 //
 // Storage is shared and never written after it is made, so handing a tensor from part to part copies nothing.
 
+#include <onnx/onnx_pb.h>
+
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -50,6 +52,10 @@ class HostTensor {
 // The same tensor if its bytes lie at a multiple of 64, else a copy that does: kernels may add up in another order on
 // memory that is aligned otherwise, and then results differ in the last bits.
 absl::StatusOr<HostTensor> Aligned(const HostTensor& tensor);
+
+// As a TensorProto without a name, the values inline; and the same with dtype and dims alone.
+onnx::TensorProto ToTensorProto(const HostTensor& tensor);
+onnx::TensorProto TensorWithout(const HostTensor& tensor);
 
 // The values' range as text, over finite ones; "" for strings, for types that have no order here, and if there is none.
 struct TensorRange {

@@ -26,22 +26,14 @@ class Deeper {
 
 // The most that each dim can be, whichever of the two it is.
 std::vector<int64_t> JoinLimits(const Known& a, const Known& b) {
-  const onnx::TensorShapeProto* one = FindShape(a.type);
-  const onnx::TensorShapeProto* other = FindShape(b.type);
-  std::vector<int64_t> limits;
-  if (one == nullptr || other == nullptr || one->dim_size() != other->dim_size()) {
-    return limits;
+  std::optional<std::vector<int64_t>> limits = DimLimits(a);
+  const std::optional<std::vector<int64_t>> other = DimLimits(b);
+  if (!limits || !other || limits->size() != other->size()) {
+    return {};
   }
-  const auto limit = [](const onnx::TensorShapeProto& shape, const Known& known, int dim) {
-    const auto at = static_cast<size_t>(dim);
-    return shape.dim(dim).has_dim_value() ? shape.dim(dim).dim_value()
-           : at < known.limits.size()     ? known.limits[at]
-                                          : Interval::kHighest;
-  };
-  for (int i = 0; i < one->dim_size(); ++i) {
-    limits.push_back(std::max(limit(*one, a, i), limit(*other, b, i)));
-  }
-  return limits;
+  std::transform(limits->begin(), limits->end(), other->begin(), limits->begin(),
+                 [](int64_t one, int64_t two) { return std::max(one, two); });
+  return *std::move(limits);
 }
 
 // A copy of the function's nodes as a graph, with attribute references replaced by what the call gives, or the
@@ -103,9 +95,6 @@ std::vector<Known> InferBodyValues(Graph& outer, const onnx::GraphProto& body,
   const Deeper deeper(run);
   Graph graph(run, outer.opsets(), &outer);
   graph.Infer(body, inputs);
-  if (run.bodies != nullptr) {
-    (*run.bodies)[&body] = graph.Values();
-  }
   for (int i = 0; i < body.output_size(); ++i) {
     Known& output = outputs[static_cast<size_t>(i)];
     if (const Known* known = graph.Find(body.output(i).name()); known != nullptr) {
@@ -118,6 +107,9 @@ std::vector<Known> InferBodyValues(Graph& outer, const onnx::GraphProto& body,
         run.Claim(output);
       }
     }
+  }
+  if (run.bodies != nullptr) {
+    (*run.bodies)[&body] = std::move(graph).Values();
   }
   return outputs;
 }

@@ -7,41 +7,48 @@
 namespace gomai::shape {
 namespace {
 
-Interval DimInterval(const onnx::TensorShapeProto& shape, const Known& known, int dim) {
-  if (shape.dim(dim).has_dim_value()) {
-    return Interval::Of(shape.dim(dim).dim_value());
+// The sizes of the first input's dims. nullopt: no rank.
+std::optional<std::vector<Interval>> Dims(const ElementNode& in) {
+  const Known* known = in.Find(0);
+  const auto limits = known == nullptr ? std::nullopt : DimLimits(*known);
+  if (!limits) {
+    return std::nullopt;
   }
-  const auto at = static_cast<size_t>(dim);
-  return {0, at < known.limits.size() ? known.limits[at] : Interval::kHighest};
+  const onnx::TensorShapeProto& shape = *FindShape(known->type);
+  std::vector<Interval> dims;
+  for (int i = 0; i < shape.dim_size(); ++i) {
+    const int64_t limit = (*limits)[static_cast<size_t>(i)];
+    dims.push_back({shape.dim(i).has_dim_value() ? limit : 0, limit});
+  }
+  return dims;
 }
 
 MaybeElements ShapeRule(const ElementNode& in) {
-  const onnx::TensorShapeProto* shape = in.ShapeOf(0);
-  if (shape == nullptr) {
+  const auto dims = Dims(in);
+  if (!dims) {
     return std::nullopt;
   }
-  const int64_t rank = shape->dim_size();
+  const auto rank = static_cast<int64_t>(dims->size());
   int64_t start = in.Int("start", 0);
   int64_t end = in.Gives("end") ? in.Int("end", 0) : rank;
   start = std::clamp(start < 0 ? start + rank : start, int64_t{0}, rank);
   end = std::clamp(end < 0 ? end + rank : end, int64_t{0}, rank);
   Elements elements;
   for (int64_t i = start; i < end; ++i) {
-    elements.at.push_back(DimInterval(*shape, *in.Find(0), static_cast<int>(i)));
+    elements.at.push_back((*dims)[static_cast<size_t>(i)]);
   }
   elements.shape = {static_cast<int64_t>(elements.at.size())};
   return elements;
 }
 
 MaybeElements SizeRule(const ElementNode& in) {
-  const onnx::TensorShapeProto* shape = in.ShapeOf(0);
-  if (shape == nullptr) {
+  const auto dims = Dims(in);
+  if (!dims) {
     return std::nullopt;
   }
   Interval size = Interval::Of(1);
-  for (int i = 0; i < shape->dim_size(); ++i) {
-    size = Combine(size, DimInterval(*shape, *in.Find(0), i),
-                   [](int64_t a, int64_t b, int64_t* r) { return __builtin_mul_overflow(a, b, r); });
+  for (const Interval& dim : *dims) {
+    size = Combine(size, dim, [](int64_t a, int64_t b, int64_t* r) { return __builtin_mul_overflow(a, b, r); });
   }
   return Elements{{}, {size}};
 }

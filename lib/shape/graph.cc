@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "lib/model/constant.h"
 #include "lib/model/tensor.h"
 #include "lib/shape/contexts.h"
 #include "lib/shape/elements.h"
@@ -163,7 +164,9 @@ void Graph::Infer(const onnx::GraphProto& graph, const std::vector<const onnx::T
   }
 }
 
-std::unordered_map<std::string, Known> Graph::Values() const { return {values_.begin(), values_.end()}; }
+std::unordered_map<std::string, Known> Graph::Values() && {
+  return {std::make_move_iterator(values_.begin()), std::make_move_iterator(values_.end())};
+}
 
 void Graph::Infer(const onnx::GraphProto& graph, const std::vector<const onnx::TypeProto*>& inputs) {
   std::vector<const onnx::NodeProto*> order;
@@ -188,7 +191,6 @@ void Graph::InferNode(const onnx::NodeProto& node) {
   NodeContext context(*this, node);
   const onnx::OpSchema* schema = nullptr;
   std::vector<Known> branch;  // what an If gives, beyond types
-  const std::vector<Known>* taken = nullptr;
   const int64_t claims = run_.claims;
   const auto note = [&](const absl::Status& status) {
     if (!status.ok()) {
@@ -205,7 +207,6 @@ void Graph::InferNode(const onnx::NodeProto& node) {
       InferCall(node, function, context.outputs());
     } else if (IsDefaultDomain(node.domain()) && node.op_type() == "If") {
       note(InferIf(node, context.outputs(), &branch));
-      taken = &branch;
     } else if (IsDefaultDomain(node.domain()) && node.op_type() == "Loop") {
       note(InferLoop(node, context.outputs()));
     } else if (schema != nullptr && schema->has_type_and_shape_inference_function()) {
@@ -255,11 +256,12 @@ void Graph::InferNode(const onnx::NodeProto& node) {
     if (claimed) {
       run_.Claim(known);
     }
-    if (taken != nullptr && static_cast<size_t>(i) < taken->size()) {
-      known.tensor = (*taken)[static_cast<size_t>(i)].tensor;
-      known.elements = (*taken)[static_cast<size_t>(i)].elements;
-      known.data = (*taken)[static_cast<size_t>(i)].data;
-      known.limits = (*taken)[static_cast<size_t>(i)].limits;
+    if (static_cast<size_t>(i) < branch.size()) {
+      Known& given = branch[static_cast<size_t>(i)];
+      known.tensor = given.tensor;
+      known.elements = std::move(given.elements);
+      known.data = std::move(given.data);
+      known.limits = std::move(given.limits);
     }
     if (known.has_type() && (!IsTensor(known.type) || (FindShape(known.type) != nullptr && ElementType(known.type)))) {
       continue;
@@ -292,32 +294,14 @@ void Graph::NoteConstant(const onnx::NodeProto& node) {
     return;
   }
   Known& known = values_[node.output(0)];
-  for (const auto& attribute : node.attribute()) {
-    if (attribute.name() == "value" && attribute.has_t()) {
-      known.tensor = run_.Values(attribute.t());
-    } else if (attribute.name() == "sparse_value" && attribute.has_sparse_tensor()) {
-      known.sparse = &attribute.sparse_tensor();
-    } else if (attribute.name() == "value_int" || attribute.name() == "value_ints") {
-      auto tensor = std::make_unique<onnx::TensorProto>();
-      tensor->set_data_type(onnx::TensorProto::INT64);
-      if (attribute.name() == "value_int") {
-        tensor->add_int64_data(attribute.i());
-      } else {
-        tensor->add_dims(attribute.ints_size());
-        *tensor->mutable_int64_data() = attribute.ints();
-      }
-      known.tensor = run_.Keep(std::move(tensor));
-    } else if (attribute.name() == "value_float" || attribute.name() == "value_floats") {
-      auto tensor = std::make_unique<onnx::TensorProto>();
-      tensor->set_data_type(onnx::TensorProto::FLOAT);
-      if (attribute.name() == "value_float") {
-        tensor->add_float_data(attribute.f());
-      } else {
-        tensor->add_dims(attribute.floats_size());
-        *tensor->mutable_float_data() = attribute.floats();
-      }
-      known.tensor = run_.Keep(std::move(tensor));
-    }
+  auto made = std::make_unique<onnx::TensorProto>();
+  if (const onnx::TensorProto* value = ConstantValue(node, made.get()); value == made.get()) {
+    known.tensor = run_.Keep(std::move(made));
+  } else if (value != nullptr) {
+    known.tensor = run_.Values(*value);
+  } else if (const onnx::AttributeProto* sparse = FindAttribute(node, "sparse_value");
+             sparse != nullptr && sparse->has_sparse_tensor()) {
+    known.sparse = &sparse->sparse_tensor();
   }
 }
 

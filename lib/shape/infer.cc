@@ -72,14 +72,7 @@ absl::StatusOr<Shapes> Infer(const Model& model, const Index& index, const Visit
       shapes.Set(value.name, known->type);
       if (std::any_of(known->limits.begin(), known->limits.end(),
                       [](int64_t limit) { return limit != Interval::kHighest; })) {
-        std::vector<int64_t> limits = known->limits;
-        const onnx::TensorShapeProto* shape = FindShape(known->type);
-        for (int i = 0; shape != nullptr && i < shape->dim_size() && i < static_cast<int>(limits.size()); ++i) {
-          if (shape->dim(i).has_dim_value()) {
-            limits[static_cast<size_t>(i)] = shape->dim(i).dim_value();
-          }
-        }
-        shapes.SetLimits(value.name, std::move(limits));
+        shapes.SetLimits(value.name, shape::DimLimits(*known).value_or(known->limits));
       }
       if (known->declared) {
         shapes.MarkDeclared(value.name);

@@ -92,5 +92,6 @@ std::string ShapeText(const onnx::TypeProto& type);
 
 // The tensor shape in a type, or nullptr: not a tensor, or its rank is unknown.
 const onnx::TensorShapeProto* FindShape(const onnx::TypeProto& type);
+onnx::TensorShapeProto* MutableShape(onnx::TypeProto& type);
 
 }  // namespace gomai

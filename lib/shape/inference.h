@@ -48,6 +48,10 @@ struct Known {
   bool has_type() const { return type.value_case() != onnx::TypeProto::VALUE_NOT_SET; }
 };
 
+// The most that each dim can be: its size where it is fixed, Interval::kHighest where nothing is known. nullopt: no
+// rank.
+std::optional<std::vector<int64_t>> DimLimits(const Known& known);
+
 // State of one InferShapes call.
 struct Run {
   const Model* model = nullptr;
@@ -92,7 +96,7 @@ class Graph {
   Known* Find(std::string_view name);
   Known& Define(std::string_view name) { return values_[name]; }
   // What this scope's own values turned out to be.
-  std::unordered_map<std::string, Known> Values() const;
+  std::unordered_map<std::string, Known> Values() &&;
 
   Run& run() { return run_; }
   const Opsets& opsets() const { return opsets_; }
@@ -131,7 +135,6 @@ std::vector<onnx::TypeProto> InferBody(Graph& outer, const onnx::GraphProto& bod
 
 // --- types
 
-onnx::TensorShapeProto* MutableShape(onnx::TypeProto& type);  // of a tensor; nullptr if there is none
 bool IsTensor(const onnx::TypeProto& type);
 int ElementType(const onnx::TypeProto& type);  // of a tensor; else 0
 void SetShape(onnx::TypeProto& type, onnx::TensorShapeProto shape);

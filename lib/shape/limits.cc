@@ -30,21 +30,10 @@ int64_t Plus(int64_t a, int64_t b) {
   return a == kNone || b == kNone || __builtin_add_overflow(a, b, &sum) ? kNone : sum;
 }
 
-// Of all dims of an input: their values, else their bounds. nullopt: no rank.
+// Of an input. nullopt: no rank.
 MaybeLimits Of(const ElementNode& in, int input) {
   const Known* known = in.Find(input);
-  const onnx::TensorShapeProto* shape = known == nullptr ? nullptr : FindShape(known->type);
-  if (shape == nullptr) {
-    return std::nullopt;
-  }
-  Limits limits;
-  for (int i = 0; i < shape->dim_size(); ++i) {
-    const auto at = static_cast<size_t>(i);
-    limits.push_back(shape->dim(i).has_dim_value() ? shape->dim(i).dim_value()
-                     : at < known->limits.size()   ? known->limits[at]
-                                                   : kNone);
-  }
-  return limits;
+  return known == nullptr ? std::nullopt : DimLimits(*known);
 }
 
 MaybeLimits First(const ElementNode& in) { return Of(in, 0); }
@@ -490,6 +479,21 @@ const std::unordered_map<std::string_view, Rule>& Table() {
 }
 
 }  // namespace
+
+std::optional<std::vector<int64_t>> DimLimits(const Known& known) {
+  const onnx::TensorShapeProto* shape = FindShape(known.type);
+  if (shape == nullptr) {
+    return std::nullopt;
+  }
+  Limits limits = known.limits;
+  limits.resize(static_cast<size_t>(shape->dim_size()), kNone);
+  for (int i = 0; i < shape->dim_size(); ++i) {
+    if (shape->dim(i).has_dim_value()) {
+      limits[static_cast<size_t>(i)] = shape->dim(i).dim_value();
+    }
+  }
+  return limits;
+}
 
 void PropagateLimits(Graph& graph, const onnx::NodeProto& node) {
   const auto rule = IsDefaultDomain(node.domain()) ? Table().find(node.op_type()) : Table().end();

@@ -14,6 +14,14 @@ const onnx::TensorShapeProto* FindShape(const onnx::TypeProto& type) {
   return nullptr;
 }
 
+onnx::TensorShapeProto* MutableShape(onnx::TypeProto& type) {
+  if (FindShape(type) == nullptr) {
+    return nullptr;
+  }
+  return type.has_tensor_type() ? type.mutable_tensor_type()->mutable_shape()
+                                : type.mutable_sparse_tensor_type()->mutable_shape();
+}
+
 std::string ShapeText(const onnx::TypeProto& type) {
   const onnx::TensorShapeProto* shape = FindShape(type);
   if (shape == nullptr) {
@@ -85,14 +93,6 @@ void ClearShape(onnx::TypeProto& type) {
 }
 
 }  // namespace
-
-onnx::TensorShapeProto* MutableShape(onnx::TypeProto& type) {
-  if (FindShape(type) == nullptr) {
-    return nullptr;
-  }
-  return type.has_tensor_type() ? type.mutable_tensor_type()->mutable_shape()
-                                : type.mutable_sparse_tensor_type()->mutable_shape();
-}
 
 bool IsTensor(const onnx::TypeProto& type) { return type.has_tensor_type() || type.has_sparse_tensor_type(); }
 

@@ -18,12 +18,6 @@ std::string Quoted(const std::string& text) {
   return quoted + "\"";
 }
 
-void AppendPipeline(const std::string& more, std::string* pipeline) {
-  if (!more.empty()) {
-    *pipeline += (pipeline->empty() ? "" : ",") + more;
-  }
-}
-
 }  // namespace
 
 absl::Status ApplyNetwork(const NetworkArguments& arguments, const Index& index, Plan* plan) {

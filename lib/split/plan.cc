@@ -131,6 +131,11 @@ Json BatchingJson(const PlanBatching& batching) { return batching.size ? Json(*b
 
 }  // namespace
 
+void AppendPipeline(std::string_view more, std::string* pipeline) {
+  *pipeline += more.empty() || pipeline->empty() ? "" : ",";
+  *pipeline += more;
+}
+
 absl::Status CheckPlanNames(const Plan& plan) {
   std::set<std::string> names;
   for (const PlanPart& part : plan.parts) {

@@ -52,6 +52,9 @@ struct Plan {
   std::optional<PlanNetwork> network;
 };
 
+// `more` behind what the pipeline has.
+void AppendPipeline(std::string_view more, std::string* pipeline);
+
 // Names that a plan may have: part names are file stems and unique, outputs aren't repeated.
 absl::Status CheckPlanNames(const Plan& plan);
 

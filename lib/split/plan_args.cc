@@ -48,10 +48,6 @@ absl::StatusOr<std::pair<PlanPart*, std::string>> OfPart(const std::string& text
   return std::pair(&*part, text.substr(equals + 1));
 }
 
-void AppendPipeline(const std::string& more, std::string* pipeline) {
-  *pipeline += (pipeline->empty() ? "" : ",") + more;
-}
-
 absl::Status SetParts(const PlanArguments& arguments, Plan& plan) {
   for (const std::string& text : arguments.devices) {
     GOMAI_ASSIGN_OR_RETURN(const auto given, OfPart(text, "--device", "PART=cpu or PART=npu", plan));

@@ -96,8 +96,7 @@ class Describer {
   }
 
   absl::Status RunProbes() {
-    Model model = Model::FromProto(stripped_.preprocess.proto(), stripped_.preprocess.folder());
-    model.Adopt(stripped_.preprocess);
+    Model model = stripped_.preprocess.Copy();
     const PreprocessStep* resize = Find(Kind::kResize);
     resized_ = resize == nullptr ? "" : resize->tensor;
     if (const auto& outputs = model.proto().graph().output();

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "lib/model/attribute.h"
+#include "lib/model/constant.h"
 #include "lib/model/domain.h"
 #include "lib/model/tensor.h"
 #include "lib/split/preprocess_rule.h"
@@ -47,9 +48,9 @@ class Tracer {
   std::vector<double> Constant(ValueId value) const {
     const Index::Value& constant = index_.value(value);
     const onnx::TensorProto* tensor = constant.initializer;
+    onnx::TensorProto made;
     if (tensor == nullptr && constant.producer != kNone) {
-      const onnx::AttributeProto* attribute = FindAttribute(*index_.node(constant.producer).proto, "value");
-      tensor = attribute != nullptr && attribute->has_t() ? &attribute->t() : nullptr;
+      tensor = ConstantValue(*index_.node(constant.producer).proto, &made);
     }
     std::vector<double> values;
     if (tensor == nullptr) {

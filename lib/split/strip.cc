@@ -21,29 +21,25 @@ namespace {
 
 constexpr const char* kPart = "preprocess";
 
-// Every model input that `value` depends on.
-std::set<ValueId> InputsOf(const Index& index, ValueId value) {
-  std::set<ValueId> inputs;
-  std::set<ValueId> seen;
+// `value` and all that it is computed from.
+std::set<ValueId> Before(const Index& index, ValueId value) {
+  std::set<ValueId> before;
   std::vector<ValueId> work{value};
   while (!work.empty()) {
     const ValueId id = work.back();
     work.pop_back();
-    if (id == kNone || index.IsConstant(id) || !seen.insert(id).second) {
+    if (id == kNone || !before.insert(id).second || index.value(id).producer == kNone) {
       continue;
     }
-    const Index::Value& each = index.value(id);
-    if (each.producer == kNone) {
-      if (each.origin == Index::Origin::kInput && each.initializer == nullptr && each.sparse_initializer == nullptr) {
-        inputs.insert(id);
-      }
-      continue;
-    }
-    const Index::Node& node = index.node(each.producer);
+    const Index::Node& node = index.node(index.value(id).producer);
     work.insert(work.end(), node.inputs.begin(), node.inputs.end());
     work.insert(work.end(), node.captures.begin(), node.captures.end());
   }
-  return inputs;
+  return before;
+}
+
+bool IsModelInput(const Index::Value& value) {
+  return value.origin == Index::Origin::kInput && value.initializer == nullptr && value.sparse_initializer == nullptr;
 }
 
 bool IsShapeOf(const Index& index, const Index::Use& use) {
@@ -106,13 +102,16 @@ class Stripper {
       return InvalidArgument("'{}' is {}: nothing lies before it that could be taken off", Name(cut_),
                              index_.IsConstant(cut_) ? "a constant" : "an input of the model");
     }
-    const std::set<ValueId> inputs = InputsOf(index_, cut_);
+    before_ = Before(index_, cut_);
     std::vector<std::string> names;
-    for (const ValueId input : inputs) {
-      names.push_back(Name(input));
-      if (Name(input) == options_.input || (options_.input.empty() && inputs.size() == 1)) {
-        image_ = input;
+    for (const ValueId value : before_) {
+      if (IsModelInput(index_.value(value))) {
+        names.push_back(Name(value));
+        image_ = options_.input.empty() || Name(value) == options_.input ? value : image_;
       }
+    }
+    if (options_.input.empty() && names.size() != 1) {
+      image_ = kNone;
     }
     if (image_ != kNone) {
       return absl::OkStatus();
@@ -129,22 +128,10 @@ class Stripper {
   // The image's Shapes that others than the removed part read: they are computed there and cross.
   void AddShapes(std::vector<std::string>* outputs) {
     const Index::Value& image = index_.value(image_);
-    std::set<ValueId> before;  // all that the cut needs
-    std::vector<ValueId> work{cut_};
-    while (!work.empty()) {
-      const ValueId id = work.back();
-      work.pop_back();
-      if (id == kNone || !before.insert(id).second || index_.value(id).producer == kNone) {
-        continue;
-      }
-      const Index::Node& node = index_.node(index_.value(id).producer);
-      work.insert(work.end(), node.inputs.begin(), node.inputs.end());
-      work.insert(work.end(), node.captures.begin(), node.captures.end());
-    }
     for (const Index::Use& use : image.uses) {
       const Index::Node& node = index_.node(use.node);
       const bool in_preprocess = std::any_of(node.outputs.begin(), node.outputs.end(),
-                                             [&](ValueId output) { return before.contains(output); });
+                                             [&](ValueId output) { return before_.contains(output); });
       if (in_preprocess || node.scope != index_.main_scope()) {
         continue;
       }
@@ -277,14 +264,9 @@ class Stripper {
   static void MakeConstants(Stripped* stripped, const NamedTensors& outputs) {
     onnx::GraphProto& graph = *stripped->network.mutable_proto().mutable_graph();
     for (const std::string& name : stripped->sizes) {
-      const HostTensor& value = outputs.at(name);
       onnx::TensorProto& tensor = *graph.add_initializer();
+      tensor = ToTensorProto(outputs.at(name));
       tensor.set_name(name);
-      tensor.set_data_type(value.dtype());
-      for (const int64_t dim : value.shape()) {
-        tensor.add_dims(dim);
-      }
-      SetRawData(tensor, std::string(value.bytes().begin(), value.bytes().end()));
     }
     const std::set<std::string> gone(stripped->sizes.begin(), stripped->sizes.end());
     auto& inputs = *graph.mutable_input();
@@ -301,6 +283,7 @@ class Stripper {
   const Diagnostics& diagnostics_;
   ValueId cut_ = kNone;
   ValueId image_ = kNone;
+  std::set<ValueId> before_;                   // all that the cut needs
   std::map<std::string, std::string> shapes_;  // attributes of a Shape of the image -> the first such
   std::map<std::string, std::string> shared_;  // a later one -> that
 };

@@ -21,6 +21,7 @@
 #include "lib/runtime/onnxruntime.h"
 #include "lib/shape/infer.h"
 #include "tests/support/paths.h"
+#include "tests/support/run_pass.h"
 
 namespace gomai {
 namespace {
@@ -32,11 +33,7 @@ bool Updating() {
   return update != nullptr && std::string_view(update) == "1";
 }
 
-std::string Bytes(const Model& model) {
-  std::string bytes;
-  REQUIRE(SerializeDeterministic(model.proto(), &bytes));
-  return bytes;
-}
+using testing::Bytes;
 
 struct Outcome {
   absl::Status status;

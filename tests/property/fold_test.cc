@@ -196,8 +196,7 @@ Tally CheckPipeline(const std::string& text) {
   const testing::TemporaryFolder folder;
   Tally tally;
   tally.variants = ForEachVariant(*backend, [&](const Variant& variant, const fs::path&) {
-    Model result = Model::FromProto(variant.model.proto(), variant.model.folder());
-    result.Adopt(variant.model);
+    Model result = variant.model.Copy();
     const auto reports = RunPasses(text, result);
     INFO(reports.status().ToString());
     REQUIRE(reports.ok());

@@ -15,21 +15,12 @@
 #include "lib/runtime/onnxruntime.h"
 #include "lib/shape/infer.h"
 #include "tests/support/paths.h"
+#include "tests/support/run_pass.h"
 
 namespace gomai {
 namespace {
 
-std::string Bytes(const Model& model) {
-  std::string bytes;
-  REQUIRE(SerializeDeterministic(model.proto(), &bytes));
-  return bytes;
-}
-
-Model Copy(const Model& model) {
-  Model copy = Model::FromProto(model.proto(), model.folder());
-  copy.Adopt(model);
-  return copy;
-}
+using testing::Bytes;
 
 absl::StatusOr<std::vector<PassReport>> Run(Model& model, std::string_view text) {
   const absl::StatusOr<Pipeline> pipeline = ParsePipeline(text);
@@ -53,7 +44,7 @@ int64_t SizeOf(const std::string& symbol, size_t i, int64_t scale) {
 // The model with a symbol for each dim of its inputs and nothing declared of what follows from them; and the pipeline
 // that freezes it at the sizes that it had.
 std::pair<Model, std::string> Opened(const Model& original) {
-  Model model = Copy(original);
+  Model model = original.Copy();
   onnx::GraphProto& graph = *model.mutable_proto().mutable_graph();
   std::string keys;
   for (onnx::ValueInfoProto& input : *graph.mutable_input()) {
@@ -114,7 +105,7 @@ std::string FreezeAll(const Model& model, int64_t scale) {
 bool Checks(const Model& model, const testing::TemporaryFolder& folder, std::string* message) {
   SaveOptions inline_all;
   inline_all.weights = Weights::kInline;
-  if (!Save(Copy(model), folder / "m.onnx", inline_all).ok()) {
+  if (!Save(model.Copy(), folder / "m.onnx", inline_all).ok()) {
     return false;
   }
   const absl::Status status = CheckModelFile(folder / "m.onnx");
@@ -236,7 +227,7 @@ struct Counts {
 // The laws for one model and one pipeline.
 void Check(const Model& original, const std::string& pipeline, Backend* backend, const testing::TemporaryFolder& folder,
            Compare compare, Counts& counts) {
-  Model model = Copy(original);
+  Model model = original.Copy();
   const auto reports = Run(model, pipeline);
   if (!reports.ok()) {
     INFO(reports.status());
@@ -250,7 +241,7 @@ void Check(const Model& original, const std::string& pipeline, Backend* backend,
     return;
   }
   ++counts.applied;
-  Model again = Copy(model);
+  Model again = model.Copy();
   const auto second = Run(again, pipeline);
   INFO(second.status());
   REQUIRE(second.ok());
@@ -293,7 +284,7 @@ Counts CheckAll(const Prepare& prepare, Compare compare) {
 TEST_CASE("a frozen model computes what the model does at that size, on every model with open inputs") {
   for (const int64_t scale : {1, 64}) {
     const Counts counts =
-        CheckAll([&](const Model& model) { return std::pair(Copy(model), FreezeAll(model, scale)); }, SameNumbers);
+        CheckAll([&](const Model& model) { return std::pair(model.Copy(), FreezeAll(model, scale)); }, SameNumbers);
     INFO(counts.applied << " frozen, " << counts.refused << " refused, " << counts.compared << " compared");
     CHECK(counts.applied > 10);
     CHECK(counts.compared > 0);
@@ -310,7 +301,7 @@ TEST_CASE("a model whose inputs were opened and frozen again computes the same, 
 
 TEST_CASE("fix-batch leaves what has no batch, and items are computed as before, on every model") {
   const Counts counts =
-      CheckAll([](const Model& model) { return std::pair(Copy(model), std::string("fix-batch{size=2}")); }, SameItems);
+      CheckAll([](const Model& model) { return std::pair(model.Copy(), std::string("fix-batch{size=2}")); }, SameItems);
   INFO(counts.applied << " fixed, " << counts.refused << " refused, " << counts.compared << " compared");
   CHECK(counts.applied > 10);
   CHECK(counts.compared > 10);
@@ -318,7 +309,7 @@ TEST_CASE("fix-batch leaves what has no batch, and items are computed as before,
 
 // The model with one symbol as the leading dim of its inputs, where that is one size; and the pipeline that fixes it.
 std::pair<Model, std::string> OpenBatch(const Model& original) {
-  Model model = Copy(original);
+  Model model = original.Copy();
   int64_t size = 0;
   for (onnx::ValueInfoProto& input : *model.mutable_proto().mutable_graph()->mutable_input()) {
     const auto& initializers = original.proto().graph().initializer();
@@ -347,7 +338,7 @@ TEST_CASE("fix-batch finds a batch that was opened, on every model") {
 
 TEST_CASE("refresh-shapes changes declarations only, on every model") {
   const Counts counts = CheckAll(
-      [](const Model& model) { return std::pair(Copy(model), std::string("refresh-shapes{add=true}")); }, SameNumbers);
+      [](const Model& model) { return std::pair(model.Copy(), std::string("refresh-shapes{add=true}")); }, SameNumbers);
   INFO(counts.applied << " refreshed, " << counts.compared << " compared");
   CHECK(counts.applied > 100);
   CHECK(counts.compared > 50);

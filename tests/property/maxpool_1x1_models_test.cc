@@ -26,8 +26,7 @@ std::optional<Model> WithUnitKernels(const Model& model) {
   if (model.proto().graph().node_size() > 20) {
     return std::nullopt;
   }
-  Model unit = Model::FromProto(model.proto(), model.folder());
-  unit.Adopt(model);
+  Model unit = model.Copy();
   bool any = false;
   for (onnx::NodeProto& node : *unit.mutable_proto().mutable_graph()->mutable_node()) {
     if (node.op_type() != "MaxPool") {
@@ -101,8 +100,7 @@ TEST_CASE("maxpool-1x1 keeps what every model computes, and settles after one ru
   const auto check = [&](const Model& model, bool runs) {
     for (const char* form : kForms) {
       INFO("form " << form);
-      Model copy = Model::FromProto(model.proto(), model.folder());
-      copy.Adopt(model);
+      Model copy = model.Copy();
       const std::string text = fmt::format("maxpool-1x1{{form={}}}", form);
       const auto reports = RunPasses(copy, text);
       if (!reports.ok()) {

@@ -11,15 +11,12 @@
 #include "lib/graph/verify.h"
 #include "lib/pass/pipeline.h"
 #include "tests/support/paths.h"
+#include "tests/support/run_pass.h"
 
 namespace gomai {
 namespace {
 
-std::string Bytes(const Model& model) {
-  std::string bytes;
-  REQUIRE(SerializeDeterministic(model.proto(), &bytes));
-  return bytes;
-}
+using testing::Bytes;
 
 std::multiset<FaultKind> Faults(const Model& model) {
   std::multiset<FaultKind> kinds;
@@ -121,8 +118,7 @@ TEST_CASE("an inserted Identity can be deleted again, on every model") {
     }
     const std::vector<std::string> outputs = Outputs(model);
     for (const std::string& name : names) {
-      Model copy = Model::FromProto(model.proto(), model.folder());
-      copy.Adopt(model);
+      Model copy = model.Copy();
       const size_t nodes = Index(copy.proto()).nodes().size();
       INFO("value " << name);
       const auto there = Run(copy, fmt::format("insert-node{{op=Identity,on=\"{}\",name=the/inserted}}", name));

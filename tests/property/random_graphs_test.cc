@@ -14,6 +14,7 @@
 #include "lib/split/merge.h"
 #include "tests/support/random_check.h"
 #include "tests/support/random_plan.h"
+#include "tests/support/run_pass.h"
 #include "tests/support/wire_check.h"
 
 namespace gomai {
@@ -24,10 +25,7 @@ using testing::kAllFeatures;
 using testing::kRunnableFeatures;
 using testing::StoredGraph;
 
-std::string Bytes(const Model& model) {
-  std::string bytes;
-  return SerializeDeterministic(model.proto(), &bytes) ? bytes : "";
-}
+using testing::Bytes;
 
 std::string Faults(const Model& model) {
   std::string text;
@@ -48,12 +46,6 @@ std::string Differences(const Model& before, const Model& after, const DiffOptio
     text += fmt::format("{} {}: {}: '{}' -> '{}'\n", d.scope, d.where, d.what, d.before, d.after);
   }
   return text;
-}
-
-Model Copy(const Model& model) {
-  Model copy = Model::FromProto(model.proto(), model.folder());
-  copy.Adopt(model);
-  return copy;
 }
 
 absl::StatusOr<std::vector<PassReport>> Run(Model& model, std::string_view text) {
@@ -267,7 +259,7 @@ TEST_CASE("a random graph that is split by a random plan and merged is itself ag
       return merged.status().ToString();
     }
     const std::string faults = Faults(*merged) + Unneeded(*merged);
-    return faults.empty() ? CompareReduced(Copy(*model), *std::move(merged), false) : faults;
+    return faults.empty() ? CompareReduced(model->Copy(), *std::move(merged), false) : faults;
   });
   CHECK(split > 200);
 }
@@ -289,7 +281,7 @@ TEST_CASE("extracting random outputs of a random graph is pruning it to these") 
       return "";
     }
     ExtractOptions options;
-    Model whole = Copy(*model);
+    Model whole = model->Copy();
     onnx::GraphProto& graph = *whole.mutable_proto().mutable_graph();
     std::map<std::string, onnx::ValueInfoProto> declared;
     for (const onnx::ValueInfoProto& output : graph.output()) {
@@ -335,7 +327,7 @@ TEST_CASE("passes keep random graphs sound, tell what they changed, and settle")
     const std::string before = Bytes(*model);
     for (const char* pass : {"prune", "sort", "dedupe-initializers", "fold-identity", "lift-constants",
                              "name-nodes{duplicates=true}", "strip-doc-strings", "prune{nodes=false}"}) {
-      Model copy = Copy(*model);
+      Model copy = model->Copy();
       const auto first = Run(copy, pass);
       const std::string once = Bytes(copy);
       if (!first.ok()) {
@@ -352,7 +344,7 @@ TEST_CASE("passes keep random graphs sound, tell what they changed, and settle")
         return fmt::format("{}: a second run changes it again", pass);
       }
     }
-    Model copy = Copy(*model);
+    Model copy = model->Copy();
     for (const char* pass : {"rename{(.*)=renamed/$1,match=regex}", "rename{renamed/=\"\",match=prefix}"}) {
       if (const auto report = Run(copy, pass); !report.ok()) {
         return fmt::format("{}: {}", pass, report.status().ToString());

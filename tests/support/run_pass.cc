@@ -18,6 +18,12 @@ absl::StatusOr<std::vector<PassReport>> RunPasses(Model& model, const std::strin
   return RunPipeline(*parsed, model, options, Diagnostics::Collect(diagnostics != nullptr ? diagnostics : &dropped));
 }
 
+std::string Bytes(const Model& model) {
+  std::string bytes;
+  REQUIRE(SerializeDeterministic(model.proto(), &bytes));
+  return bytes;
+}
+
 Backend& RuntimeOrSkip() {
   static const absl::StatusOr<std::unique_ptr<Backend>> backend = LoadOnnxRuntime({});
   if (!backend.ok()) {

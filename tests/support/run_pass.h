@@ -16,6 +16,9 @@ namespace gomai::testing {
 absl::StatusOr<std::vector<PassReport>> RunPasses(Model& model, const std::string& pipeline,
                                                   std::vector<Diagnostic>* diagnostics = nullptr);
 
+// The proto, fields in order: equal models give equal bytes.
+std::string Bytes(const Model& model);
+
 // ONNX Runtime; skips the test case if there is none.
 Backend& RuntimeOrSkip();
 

@@ -4,6 +4,7 @@
 #include "lib/pass/declared_shapes.h"
 #include "lib/pass/pipeline.h"
 #include "tests/support/parse.h"
+#include "tests/support/run_pass.h"
 
 namespace gomai {
 namespace {
@@ -26,11 +27,7 @@ absl::StatusOr<std::vector<PassReport>> Run(Model& model, std::string_view text,
   return RunPipeline(*pipeline, model, options, Diagnostics::Collect(diagnostics != nullptr ? diagnostics : &dropped));
 }
 
-std::string Bytes(const Model& model) {
-  std::string bytes;
-  REQUIRE(SerializeDeterministic(model.proto(), &bytes));
-  return bytes;
-}
+using testing::Bytes;
 
 TEST_CASE("each pass reports its text, effect, changes and node counts, in order") {
   Model model = LoadText(kChain);
