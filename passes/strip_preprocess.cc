@@ -1,5 +1,6 @@
 // strip-preprocess: what lies before the network comes off, into a model of its own beside the output. The work is in
 // lib/split/strip.h, which is a split in two, and lib/split/preprocess_rule.h, which says what came off.
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "lib/base/text.h"
@@ -25,6 +26,23 @@ absl::StatusOr<std::vector<int64_t>> ParseSizes(const PassOptions& options, cons
   return sizes;
 }
 
+// A size of the network's that its own preprocessing leads no image to is rarely meant.
+void WarnOfSize(const Stripped& stripped, const std::vector<int64_t>& size, const std::string& rule,
+                const Diagnostics& diagnostics) {
+  const nlohmann::json described = nlohmann::json::parse(rule);
+  for (const nlohmann::json& step : described["steps"]) {
+    if (size.size() != 2 || step["step"] != "pad" || step["rule"] != "multiple") {
+      continue;
+    }
+    const int64_t multiple = step["multiple"];
+    if (size[0] % multiple != 0 || size[1] % multiple != 0) {
+      diagnostics.Warn(stripped.network_input,
+                       "no image leads to {}x{}: the model's own preprocessing pads to multiples of {}", size[0],
+                       size[1], multiple);
+    }
+  }
+}
+
 absl::Status Run(PassContext& context) {
   const PassOptions& options = context.options();
   StripOptions strip{
@@ -41,6 +59,8 @@ absl::Status Run(PassContext& context) {
                          StripPreprocess(context.model(), context.index(), strip, *backend, context.diagnostics()));
   const std::string& stem = options.String("name");
   GOMAI_ASSIGN_OR_RETURN(std::string rule, DescribePreprocess(stripped, stem + ".onnx", *backend));
+  WarnOfSize(stripped, strip.network_size, rule, context.diagnostics());
+  FixImage(&stripped);
   onnx::ModelProto& model = context.editor().MutableModel(fmt::format("took {} nodes before '{}' off, into {}.onnx",
                                                                       stripped.preprocess.proto().graph().node_size(),
                                                                       stripped.network_input, stem));
@@ -60,12 +80,15 @@ const PassInfo& StripPreprocessPass() {
           "Cuts the model at 'at', the tensor that enters the network (a tensor, or scope:/a->/b as in plans: what "
           "scope /a gives to scope /b). It becomes an input; what made it is written beside the output as NAME.onnx, "
           "and NAME.json says what that does (mean, std, value range, resize rule and interpolation, padding, layout), "
-          "so that it can be redone outside. NAME.onnx and the model that is left, chained, are the model.\n\n"
+          "so that it can be redone outside; what it says is run and compared. NAME.onnx and the model that is left, "
+          "chained, are the model.\n\n"
           "With network-size=HxW the new input has that size. With image-size=HxW it has the size to which the model's "
-          "own resizing brings such an image. Without either its sizes stay open. Both take whole shapes too.\n\n"
+          "own resizing brings such an image. Given both, they must agree; without either the sizes stay open. Both "
+          "take "
+          "whole shapes too.\n\n"
           "Sizes that the rest needs (of the image, of the resized image) become inputs; with sizes=constants they "
-          "become constants, those of an image of image-size. Where the rest only needs the image's Shape, that Shape "
-          "is the input, and the image is none any more.\n\n"
+          "become constants, those of an image of image-size, and NAME.onnx takes no other image. Where the rest only "
+          "needs the image's Shape, that Shape is the input, and the image is none any more.\n\n"
           "Needs ONNX Runtime, to run the part that comes off. Errors: a tensor that isn't there, or before which "
           "nothing lies; several images to choose from (say which with 'input'); sizes that don't fit.",
       .effect = Effect::kChangesInterface,

@@ -68,7 +68,7 @@ bool DecidesShape(std::string_view op, size_t input) {
   return inputs != kInputs.end() && input < 32 && ((inputs->second >> input) & 1U) != 0;
 }
 
-// The dims that aren't numbers: "height, width"; "?" for one without a name.
+// The dims that aren't numbers: "height, width"; "dim 2" for one without a name.
 std::string OpenDims(const onnx::TypeProto* type) {
   if (type == nullptr || !type->has_tensor_type()) {
     return "its type";
@@ -77,9 +77,12 @@ std::string OpenDims(const onnx::TypeProto* type) {
     return "its rank";
   }
   std::string dims;
-  for (const onnx::TensorShapeProto::Dimension& dim : type->tensor_type().shape().dim()) {
+  const onnx::TensorShapeProto& shape = type->tensor_type().shape();
+  for (int i = 0; i < shape.dim_size(); ++i) {
+    const onnx::TensorShapeProto::Dimension& dim = shape.dim(i);
     if (!dim.has_dim_value() || dim.dim_value() < 0) {
-      dims += fmt::format("{}{}", dims.empty() ? "" : ", ", dim.dim_param().empty() ? "?" : dim.dim_param());
+      dims += fmt::format("{}{}", dims.empty() ? "" : ", ",
+                          dim.dim_param().empty() ? fmt::format("dim {}", i) : dim.dim_param());
     }
   }
   return dims;

@@ -12,6 +12,10 @@ absl::StatusOr<std::vector<const SideOutput*>> SideOutputs(const std::vector<Pas
   std::set<std::string> names;
   for (const PassReport& report : reports) {
     for (const SideOutput& output : report.side_outputs) {
+      if (output.name.empty() || output.name == "." || output.name == ".." ||
+          output.name.find('/') != std::string::npos) {
+        return InvalidArgument("'{}' is no name for a file beside the output: give one without a folder", output.name);
+      }
       if (!names.insert(output.name).second) {
         return InvalidArgument("two passes write '{}.onnx'; give one of them another name", output.name);
       }

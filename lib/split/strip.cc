@@ -13,6 +13,7 @@
 #include "lib/model/dtype.h"
 #include "lib/model/save.h"
 #include "lib/model/tensor.h"
+#include "lib/split/image_layout.h"
 #include "lib/split/selector.h"
 #include "lib/split/split.h"
 
@@ -48,6 +49,26 @@ bool IsShapeOf(const Index& index, const Index::Use& use) {
          node.proto->domain().empty() && node.outputs.size() == 1 && node.outputs[0] != kNone;
 }
 
+void SetInputShape(const std::string& name, const std::vector<int64_t>& shape, Model* model) {
+  for (onnx::ValueInfoProto& input : *model->mutable_proto().mutable_graph()->mutable_input()) {
+    if (input.name() == name) {
+      onnx::TensorShapeProto& declared = *input.mutable_type()->mutable_tensor_type()->mutable_shape();
+      declared.Clear();
+      for (const int64_t dim : shape) {
+        declared.add_dim()->set_dim_value(dim);
+      }
+    }
+  }
+}
+
+template <typename Declarations>
+void EraseNamed(const std::set<std::string>& names, Declarations* declarations) {
+  declarations->erase(
+      std::remove_if(declarations->begin(), declarations->end(),
+                     [&](const onnx::ValueInfoProto& declared) { return names.contains(declared.name()); }),
+      declarations->end());
+}
+
 class Stripper {
  public:
   Stripper(const Model& model, const Index& index, const StripOptions& options, Backend& backend,
@@ -68,7 +89,7 @@ class Stripper {
     GOMAI_ASSIGN_OR_RETURN(Model preprocess, BuildPart(split, 0, model_, index_, {}));
     GOMAI_ASSIGN_OR_RETURN(Model network, BuildPart(split, 1, model_, index_, {}));
     GOMAI_RETURN_IF_ERROR(ShareShapes(&preprocess, &network));
-    Stripped stripped{std::move(preprocess), std::move(network), Name(image_), Name(cut_), {}};
+    Stripped stripped{std::move(preprocess), std::move(network), Name(image_), Name(cut_), {}, {}, false};
     for (const ValueId output : split.parts[0].outputs) {
       if (index_.value(output).is_graph_output) {
         diagnostics_.Warn(Name(output), "this output of the model is made before '{}': only what comes off has it now",
@@ -161,13 +182,9 @@ class Stripper {
 
   // Of Shapes that are the same, all but the first go, on both sides of the cut.
   absl::Status ShareShapes(Model* preprocess, Model* network) const {
-    const auto drop = [&](auto& declarations) {
-      declarations.erase(
-          std::remove_if(declarations.begin(), declarations.end(),
-                         [&](const onnx::ValueInfoProto& info) { return shared_.contains(info.name()); }),
-          declarations.end());
-    };
+    std::set<std::string> gone;
     for (const auto& [name, first] : shared_) {
+      gone.insert(name);
       Editor editor(*network);
       GOMAI_ASSIGN_OR_RETURN(const ValueId value, editor.index().RequireValue(name));
       if (editor.index().value(value).is_graph_output) {
@@ -176,8 +193,8 @@ class Stripper {
       editor.ReplaceUses(value, first);
       GOMAI_RETURN_IF_ERROR(editor.Commit().status());
     }
-    drop(*network->mutable_proto().mutable_graph()->mutable_input());
-    drop(*preprocess->mutable_proto().mutable_graph()->mutable_output());
+    EraseNamed(gone, network->mutable_proto().mutable_graph()->mutable_input());
+    EraseNamed(gone, preprocess->mutable_proto().mutable_graph()->mutable_output());
     Editor editor(*preprocess);
     for (const auto& [name, first] : shared_) {
       GOMAI_ASSIGN_OR_RETURN(const ValueId value, editor.index().RequireValue(name));
@@ -201,40 +218,32 @@ class Stripper {
     NamedTensors feeds;
     for (const ValueSpec& spec : session->inputs()) {
       std::vector<int64_t> shape = spec.shape;
-      if (spec.name == stripped->image) {
+      if (spec.name == stripped->image || !spec.has_shape || std::count(shape.begin(), shape.end(), -1) != 0) {
         GOMAI_ASSIGN_OR_RETURN(shape, ImageShape(spec, size));
-      } else if (!spec.has_shape || std::count(shape.begin(), shape.end(), -1) != 0) {
-        return InvalidArgument(
-            "the input '{}', which the preprocessing reads too, has no fixed shape: {}; fix it first", spec.name,
-            DescribeSpec(spec));
       }
       GOMAI_ASSIGN_OR_RETURN(HostTensor zeros, HostTensor::Create(spec.dtype, shape));
       feeds.emplace(spec.name, std::move(zeros));
     }
     absl::StatusOr<NamedTensors> outputs = session->Run(feeds, {});
     if (!outputs.ok()) {
-      return Annotate(outputs.status(), fmt::format("running what lies before '{}'", stripped->network_input));
+      return Annotate(outputs.status(), fmt::format("what lies before '{}' can't be run on an image of {}",
+                                                    stripped->network_input, fmt::join(size, "x")));
     }
-    GOMAI_ASSIGN_OR_RETURN(const std::vector<int64_t> shape,
-                           NetworkShape(outputs->at(stripped->network_input).shape()));
-    onnx::GraphProto& graph = *stripped->network.mutable_proto().mutable_graph();
-    for (onnx::ValueInfoProto& input : *graph.mutable_input()) {
-      if (input.name() == stripped->network_input) {
-        onnx::TensorShapeProto& declared = *input.mutable_type()->mutable_tensor_type()->mutable_shape();
-        declared.Clear();
-        for (const int64_t dim : shape) {
-          declared.add_dim()->set_dim_value(dim);
-        }
-      }
+    const std::vector<int64_t>& given = outputs->at(stripped->network_input).shape();
+    GOMAI_ASSIGN_OR_RETURN(const std::vector<int64_t> shape, NetworkShape(given));
+    if (!options_.image_size.empty() && shape != given) {
+      return InvalidArgument(
+          "an image of {} leads to {} at '{}', not to {}: give one of the two sizes; with the network's alone images "
+          "are brought to it outside, and the sizes that the rest needs are inputs",
+          fmt::join(options_.image_size, "x"), fmt::join(given, "x"), stripped->network_input, fmt::join(shape, "x"));
+    }
+    SetInputShape(stripped->network_input, shape, &stripped->network);
+    if (!options_.image_size.empty()) {
+      stripped->image_shape = feeds.at(stripped->image).shape();
+      SetInputShape(stripped->image, stripped->image_shape, &stripped->network);  // if the rest reads it itself
     }
     if (options_.constants) {
-      if (!options_.network_size.empty() && shape != outputs->at(stripped->network_input).shape()) {
-        diagnostics_.Warn(stripped->network_input,
-                          "an image of {} leads to {} in the model, not to {}: the sizes that become constants are "
-                          "those of the former",
-                          fmt::join(options_.image_size, "x"),
-                          fmt::join(outputs->at(stripped->network_input).shape(), "x"), fmt::join(shape, "x"));
-      }
+      stripped->fixed_image = true;
       MakeConstants(stripped, *outputs);
     }
     return absl::OkStatus();
@@ -253,11 +262,9 @@ class Stripper {
       return InvalidArgument("'{}' has the shape {}, which {} doesn't fit: give HxW or the whole shape", Name(cut_),
                              fmt::join(given, "x"), fmt::join(wanted, "x"));
     }
-    // Channels are what is small: last in NHWC, else before height and width.
-    const bool channels_last = given.back() <= 4 && given[given.size() - 3] > 4;
-    const size_t height = given.size() - (channels_last ? 3 : 2);
-    given[height] = wanted[0];
-    given[height + 1] = wanted[1];
+    const ImageAxes axes = AxesOf(given);
+    given[given.size() - static_cast<size_t>(-axes.height)] = wanted[0];
+    given[given.size() - static_cast<size_t>(-axes.width)] = wanted[1];
     return given;
   }
 
@@ -269,10 +276,8 @@ class Stripper {
       tensor.set_name(name);
     }
     const std::set<std::string> gone(stripped->sizes.begin(), stripped->sizes.end());
-    auto& inputs = *graph.mutable_input();
-    inputs.erase(std::remove_if(inputs.begin(), inputs.end(),
-                                [&](const onnx::ValueInfoProto& input) { return gone.contains(input.name()); }),
-                 inputs.end());
+    EraseNamed(gone, graph.mutable_input());
+    EraseNamed(gone, stripped->preprocess.mutable_proto().mutable_graph()->mutable_output());
     stripped->sizes.clear();
   }
 
@@ -290,37 +295,10 @@ class Stripper {
 
 }  // namespace
 
-absl::StatusOr<std::vector<int64_t>> ImageShape(const ValueSpec& image, const std::vector<int64_t>& size) {
-  const auto fits = [&](const std::vector<int64_t>& shape) {
-    for (size_t i = 0; i < shape.size(); ++i) {
-      if (image.shape[i] >= 0 && image.shape[i] != shape[i]) {
-        return false;
-      }
-    }
-    return true;
-  };
-  const size_t rank = image.shape.size();
-  if (image.has_shape && size.size() == rank && fits(size)) {
-    return size;
+void FixImage(Stripped* stripped) {
+  if (stripped->fixed_image) {
+    SetInputShape(stripped->image, stripped->image_shape, &stripped->preprocess);
   }
-  if (image.has_shape && size.size() == 2 && rank >= 2) {
-    // Where height and width are: the last two dims, unless these are width and channels.
-    const bool channels_last =
-        rank >= 3 && image.shape[rank - 1] >= 1 && image.shape[rank - 1] <= 4 && image.shape[rank - 3] < 0;
-    std::vector<int64_t> shape = image.shape;
-    const size_t height = rank - (channels_last ? 3 : 2);
-    shape[height] = size[0];
-    shape[height + 1] = size[1];
-    // One image, three colours, where nothing says otherwise.
-    for (size_t i = 0; i < rank; ++i) {
-      shape[i] = shape[i] >= 0 ? shape[i] : i + 3 == rank && !channels_last ? 3 : 1;
-    }
-    if (fits(shape)) {
-      return shape;
-    }
-  }
-  return InvalidArgument("an image size of {} doesn't fit the input '{}', {}; give HxW or the whole shape",
-                         fmt::join(size, "x"), image.name, DescribeSpec(image));
 }
 
 absl::StatusOr<Stripped> StripPreprocess(const Model& model, const Index& index, const StripOptions& options,

@@ -28,7 +28,7 @@ struct StripOptions {
   std::string at;     // a tensor, or a selector as plans have them
   std::string input;  // the image among the model's inputs; "": the one that the removed part reads
   // Height and width, or the whole shape. The network's input gets network_size; without it the size that an image of
-  // image_size leads to; without either its sizes stay open.
+  // image_size leads to (if both are given they must agree); without either its sizes stay open.
   std::vector<int64_t> image_size;
   std::vector<int64_t> network_size;
   bool constants = false;  // the sizes that cross become constants, for an image of image_size
@@ -40,6 +40,10 @@ struct Stripped {
   std::string image;               // the image's name
   std::string network_input;       // the tensor of the cut
   std::vector<std::string> sizes;  // what crosses besides, in order
+  // The whole shape of an image of image_size; empty without that. fixed_image: the sizes are constants, so
+  // `preprocess` takes no other (FixImage).
+  std::vector<int64_t> image_shape;
+  bool fixed_image = false;
 };
 
 // Errors: kNotFound for a tensor or input that isn't there; kInvalidArgument for one where no cut can be (an input, a
@@ -48,8 +52,8 @@ struct Stripped {
 absl::StatusOr<Stripped> StripPreprocess(const Model& model, const Index& index, const StripOptions& options,
                                          Backend& backend, const Diagnostics& diagnostics);
 
-// The image input's shape for this height and width: its fixed dims, and the two open ones (of the last two, or the two
-// before channels) by these. A whole shape is taken as it is. kInvalidArgument if neither fits.
-absl::StatusOr<std::vector<int64_t>> ImageShape(const ValueSpec& image, const std::vector<int64_t>& size);
+// With sizes as constants: the preprocessing's input gets the size of the one image for which they hold, so that
+// another is refused. Apart from StripPreprocess, since a description needs the preprocessing that takes any.
+void FixImage(Stripped* stripped);
 
 }  // namespace gomai

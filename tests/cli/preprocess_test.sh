@@ -45,10 +45,12 @@ exec(re.search(r"```python\n(.*?)```", pathlib.Path(guide).read_text(), re.S)[1]
 rule = json.loads((folder / "preprocess.json").read_text())
 assert rule["unknown"] == [], rule["unknown"]
 worst = 0
+bytes_last = rule["input"]["layout"] == "NHWC"
 for height, width in [(64, 64), (100, 150), (201, 133), (97, 311), (405, 61), (480, 640), (544, 960), (37, 41)]:
-    image = np.random.default_rng(height).normal(size=(3, height, width)).astype("float32")
+    random = np.random.default_rng(height)
+    image = random.integers(0, 256, (1, height, width, 3), "uint8") if bytes_last else random.normal(size=(3, height, width)).astype("float32")
     np.save(folder / "image.npy", image)
-    subprocess.check_call([bin + "/gomai-run", "-q", folder / "preprocess.onnx", "--input", f"image={folder}/image.npy", "-o", folder / "out"])
+    subprocess.check_call([bin + "/gomai-run", "-q", folder / "preprocess.onnx", "--input", f"{rule['input']['name']}={folder}/image.npy", "-o", folder / "out"])
     wanted = np.load(folder / "out" / (rule["output"]["name"].replace("/", "%2F") + ".npy"))
     given = preprocess(image, rule)
     assert given.shape == wanted.shape and given.dtype == wanted.dtype, (height, width, given.shape, wanted.shape)
@@ -63,6 +65,52 @@ print(worst)
 PY
 check "numpy agrees on the small model" "$python" "$tmp/numpy_agrees.py" "$bin" "$source_dir/docs/preprocessing.md" "$tmp/tiny"
 check "numpy agrees on the large model" "$python" "$tmp/numpy_agrees.py" "$bin" "$source_dir/docs/preprocessing.md" "$tmp/large"
+
+# A model of another kind: bytes, channels last and in the other order, a fixed size, a border.
+cat >"$tmp/other.py" <<'PY'
+import struct, sys
+def varint(n):
+    n &= 2**64 - 1
+    out = b""
+    while n > 127:
+        out, n = out + bytes([n & 127 | 128]), n >> 7
+    return out + bytes([n])
+def part(field, content):
+    if isinstance(content, int):
+        return varint(field << 3) + varint(content)
+    content = content.encode() if isinstance(content, str) else content
+    return varint(field << 3 | 2) + varint(len(content)) + content
+def attribute(name, value):
+    kind, at = {int: (2, 3), str: (3, 4), list: (7, 8)}[type(value)]
+    return part(5, part(1, name) + b"".join(part(at, v) for v in (value if isinstance(value, list) else [value])) + part(20, kind))
+def node(op, inputs, output, **attributes):
+    return part(1, b"".join(part(1, i) for i in inputs) + part(2, output) + part(4, op) + b"".join(attribute(*a) for a in attributes.items()))
+def tensor(name, code, kind, values, dims):
+    return part(5, b"".join(part(1, d) for d in dims) + part(2, kind) + part(8, name) + part(9, struct.pack(f"<{len(values)}{code}", *values)))
+def value(field, name, kind, dims):
+    shape = b"".join(part(1, part(2, d) if isinstance(d, str) else part(1, d)) for d in dims)
+    return part(field, part(1, name) + part(2, part(1, part(1, kind) + part(2, shape))))
+graph = part(2, "g") + node("Cast", ["img"], "f", to=1) + node("Gather", ["f", "order"], "g", axis=3) + node("Sub", ["g", "mean"], "c")
+graph += node("Div", ["c", "std"], "n") + node("Transpose", ["n"], "t", perm=[0, 3, 1, 2])
+graph += node("Resize", ["t", "", "", "size"], "r", mode="linear") + node("Pad", ["r", "pads"], "net") + node("Relu", ["net"], "y")
+graph += tensor("order", "q", 7, [2, 1, 0], [3]) + tensor("mean", "f", 1, [103.5, 116.25, 123.75], [3]) + tensor("std", "f", 1, [57.5, 57, 58.5], [3])
+graph += tensor("size", "q", 7, [1, 3, 90, 150], [4]) + tensor("pads", "q", 7, [0] * 6 + [6, 10], [8])
+graph += value(11, "img", 2, [1, "h", "w", 3]) + value(12, "y", 1, [1, 3, 96, 160])
+open(sys.argv[1], "wb").write(part(1, 8) + part(7, graph) + part(8, part(1, "") + part(2, 17)))
+PY
+mkdir "$tmp/other"
+check "a model of bytes, channels last" "$python" "$tmp/other.py" "$tmp/other/model.onnx"
+check "its preprocessing comes off" "$bin/gomai-opt" "$tmp/other/model.onnx" -o "$tmp/other/net.onnx" -q -p 'strip-preprocess{at=net}'
+check "numpy agrees on it" "$python" "$tmp/numpy_agrees.py" "$bin" "$source_dir/docs/preprocessing.md" "$tmp/other"
+check "the small model's description was run beside it" grep -q '"max_abs_difference": 0.0' "$tmp/tiny/preprocess.json"
+
+expect 2 'no name for a file' "$bin/gomai-opt" "$tiny" -o "$tmp/open/x.onnx" -p 'strip-preprocess{at=/transform/Concat_8_output_0,name=../x}'
+expect 2 'leads to 1x3x128x192' "$bin/gomai-opt" "$tiny" -o "$tmp/open/x.onnx" -p 'strip-preprocess{at=/transform/Concat_8_output_0,image-size=150x201,network-size=128x128}'
+expect 2 "can't be run on an image of 10x4000" "$bin/gomai-opt" "$tiny" -o "$tmp/open/x.onnx" -p 'strip-preprocess{at=/transform/Concat_8_output_0,image-size=10x4000}'
+expect 0 'pads to multiples of 32' "$bin/gomai-opt" "$tiny" -o "$tmp/open/net.onnx" -p 'strip-preprocess{at=/transform/Concat_8_output_0,network-size=161x223}'
+expect 0 'float32  3 x 150 x 201' "$bin/gomai-info" "$tmp/constants/preprocess.onnx"
+expect 2 "doesn't fit" "$bin/gomai-run" "$tmp/constants/preprocess.onnx" --random --input-shape image:3x160x224
+check "nothing of what was refused is left" test ! -e "$tmp/open/x.onnx" -a ! -e "$tmp/x.onnx" -a ! -e "$tmp/x.json"
 
 expect 0 '' "$bin/gomai-opt" "$tiny" -o "$tmp/open/net.onnx" -q -p 'strip-preprocess{at=/transform/Concat_8_output_0,network-size=160x224}'
 expect 0 '1 x 3 x 160 x 224' "$bin/gomai-info" "$tmp/open/net.onnx"
