@@ -154,6 +154,50 @@ TEST_CASE("what a chain couldn't trust is refused") {
   CHECK_FALSE(ParseManifest(std::string(100000, '['), "m.json").ok());
 }
 
+TEST_CASE("the rows of a part read back, and wrong ones are refused with their place") {
+  Manifest manifest = Example();
+  manifest.parts[1].batching = ManifestBatching{.size = 7, .inputs = {"/a/x"}, .outputs = {"boxes"}};
+  const std::string good = PrintManifest(manifest);
+  const absl::StatusOr<Manifest> back = ParseManifest(good, "m.json");
+  INFO(back.status().ToString());
+  REQUIRE(back.ok());
+  CHECK(PrintManifest(*back) == good);
+  CHECK_FALSE(back->parts[0].batching.has_value());
+  REQUIRE(back->parts[1].batching.has_value());
+  CHECK(back->parts[1].batching->size == 7);
+  CHECK(back->parts[1].batching->inputs == std::vector<std::string>{"/a/x"});
+  CHECK(back->parts[1].batching->outputs == std::vector<std::string>{"boxes"});
+
+  const size_t start = good.find("\"batching\": ");
+  REQUIRE(start != std::string::npos);
+  const size_t length = good.find('\n', start) - start;
+  const auto refused = [&](const std::string& batching) {
+    std::string text = good;
+    text.replace(start, length, "\"batching\": " + batching);
+    const absl::StatusOr<Manifest> read = ParseManifest(text, "m.json");
+    INFO(batching << ": " << read.status().ToString());
+    CHECK(read.status().code() == absl::StatusCode::kInvalidArgument);
+    CHECK(std::string(Message(read.status())).find("'m.json': parts[1].batching") == 0);
+  };
+  const std::string lists = R"(, "inputs": ["/a/x"], "outputs": ["boxes"]})";
+  for (const char* size : {"0", "-1", "1000000000000000000", "1e18", "18446744073709551615", "1.5", "\"7\"", "null"}) {
+    refused(R"({"axis": 0, "size": )" + std::string(size) + lists);
+  }
+  for (const char* axis : {"1", "-1", "\"0\"", "null"}) {
+    refused(R"({"axis": )" + std::string(axis) + R"(, "size": 7)" + lists);
+  }
+  refused(R"({"axis": 0)" + lists);
+  refused(R"({"axis": 0, "size": 7, "inputs": ["none"], "outputs": ["boxes"]})");
+  refused(R"({"axis": 0, "size": 7, "inputs": ["/a/x"], "outputs": ["none"]})");
+  refused(R"({"axis": 0, "size": 7, "inputs": [], "outputs": ["boxes"]})");
+  refused(R"({"axis": 0, "size": 7, "inputs": ["/a/x"], "outputs": []})");
+  refused(R"({"axis": 0, "size": 7, "inputs": ["/a/x"]})");
+  refused(R"({"axis": 0, "size": 7, "inputs": [1], "outputs": ["boxes"]})");
+  for (const char* other : {"7", "[]", "\"limit\"", "null", "{}"}) {
+    refused(other);
+  }
+}
+
 TEST_CASE("a manifest is known by its content") {
   const testing::TemporaryFolder folder;
   std::ofstream(folder / "a") << PrintManifest(Example());
