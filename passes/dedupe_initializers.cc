@@ -173,6 +173,7 @@ const PassInfo& DedupeInitializersPass() {
           "data is absent, tensors are equal only if they refer to the same bytes of it, and a warning says so.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphs,
+      .keeps_shapes = true,
       .examples = {"dedupe-initializers"},
       .run = Run,
   };

@@ -160,6 +160,7 @@ const PassInfo& DedupeNodesPass() {
           "training information names. Nodes' own names and words go with them.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphsAndFunctions,
+      .keeps_shapes = true,
       .examples = {"dedupe-nodes", "dedupe-initializers,dedupe-nodes,prune"},
       .run = Run,
   };

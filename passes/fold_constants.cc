@@ -25,12 +25,13 @@ namespace {
 
 class Folder {
  public:
-  Folder(PassContext& context, const Facts& facts, int64_t limit)
+  Folder(PassContext& context, const Facts& facts, int64_t limit, int64_t fill_limit)
       : context_(context),
         index_(context.index()),
         facts_(facts),
         limit_(limit),
-        planner_(context.model(), context.index(), facts, limit) {}
+        planner_(context.model(), context.index(), facts, limit),
+        fills_(planner_.Fills(fill_limit)) {}
 
   absl::Status Run() {
     if (context_.options().Bool("inline-if")) {
@@ -97,10 +98,31 @@ class Folder {
     }
   }
 
+  // Of a fill that others read all nodes that make it stay. Are there any that were to go?
+  bool KeepFills(const FoldPlan& plan) {
+    bool found = false;
+    std::vector<ValueId> work = plan.frontier;
+    while (!work.empty()) {
+      const ValueId value = work.back();
+      work.pop_back();
+      const NodeId producer = value == kNone ? kNone : index_.value(value).producer;
+      if (producer == kNone || !fills_[static_cast<size_t>(value)] || !exceptions_.kept.insert(producer).second) {
+        continue;
+      }
+      found = true;
+      const Index::Node& node = index_.node(producer);
+      work.insert(work.end(), node.inputs.begin(), node.inputs.end());
+    }
+    return found;
+  }
+
   // Plans, computes, and plans anew without what turns out to be too large or can't be computed.
   absl::StatusOr<FoldPlan> PlanWithinLimit() {
     while (true) {
       FoldPlan plan = planner_.Plan(exceptions_);
+      if (KeepFills(plan)) {
+        continue;
+      }
       if (const NodeId kept = Unwanted(plan); kept != kNone) {
         exceptions_.kept.insert(kept);
         continue;
@@ -274,6 +296,7 @@ class Folder {
   const Facts& facts_;
   const int64_t limit_;
   const FoldPlanner planner_;
+  const std::vector<bool> fills_;
   FoldExceptions exceptions_;
   std::vector<std::pair<NodeId, std::string>> warnings_;
   std::map<ValueId, HostTensor> values_;
@@ -281,13 +304,17 @@ class Folder {
 };
 
 absl::Status Run(PassContext& context) {
-  const std::optional<uint64_t> limit = ParseSize(context.options().String("limit"));
-  if (!limit) {
-    return InvalidArgument("the option 'limit' must be a size such as 32M, not '{}'",
-                           context.options().String("limit"));
+  int64_t limits[2] = {};
+  for (const auto& [name, limit] : {std::pair("limit", &limits[0]), {"fill-limit", &limits[1]}}) {
+    const std::optional<uint64_t> size = ParseSize(context.options().String(name));
+    if (!size) {
+      return InvalidArgument("the option '{}' must be a size such as 32M, not '{}'", name,
+                             context.options().String(name));
+    }
+    *limit = static_cast<int64_t>(std::min<uint64_t>(*size, INT64_MAX));
   }
   GOMAI_ASSIGN_OR_RETURN(const Facts facts, InferFacts(context.model(), context.index()));
-  return Folder(context, facts, static_cast<int64_t>(std::min<uint64_t>(*limit, INT64_MAX))).Run();
+  return Folder(context, facts, limits[0], limits[1]).Run();
 }
 
 }  // namespace
@@ -311,12 +338,17 @@ const PassInfo& FoldConstantsPass() {
           "job); operators of other domains and calls of local functions, and all in functions; initializers that are "
           "graph inputs too, since callers may replace them; nodes whose result isn't a tensor; a node that ONNX "
           "Runtime can't run, with a warning. A result that would make the model grow by more than 'limit' in all "
-          "stays a node too, the largest first, with a warning.",
+          "stays a node too, the largest first, with a warning. And so does one of 'fill-limit' or more that only "
+          "repeats what is small (ConstantOfShape, Expand, Tile, and what puts such results together or reshapes "
+          "them): it takes a moment to compute, and in the file all its bytes.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphs,
       .options =
           {
               {.name = "limit", .default_value = "32M", .help = "how much larger the model may become"},
+              {.name = "fill-limit",
+               .default_value = "64K",
+               .help = "results of this size that only repeat a small tensor stay nodes"},
               {.name = "inline-if",
                .type = OptionType::kBool,
                .default_value = "true",

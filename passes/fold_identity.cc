@@ -41,6 +41,7 @@ const PassInfo& FoldIdentityPass() {
           "names its result. Other operators that do nothing are the job of remove-no-ops.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphsAndFunctions,
+      .keeps_shapes = true,
       .examples = {"fold-identity"},
       .run = Run,
   };

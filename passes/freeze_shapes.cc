@@ -277,7 +277,8 @@ absl::Status Run(PassContext& context) {
   std::vector<std::string> lines = freezing.Apply(frozen.mutable_proto(), changes);
   freezing.NoteShared(frozen.proto(), context.diagnostics());
 
-  GOMAI_ASSIGN_OR_RETURN(const Inferred after, InferAll(frozen, Index(frozen.proto())));
+  const Index index(frozen.proto());
+  GOMAI_ASSIGN_OR_RETURN(const Inferred after, InferAll(frozen, index));
   std::vector<std::string> problems;
   if (!after.problems.empty()) {  // those that were there before aren't the size's
     GOMAI_ASSIGN_OR_RETURN(const Inferred before, InferAll(context.model(), context.index()));
@@ -291,8 +292,14 @@ absl::Status Run(PassContext& context) {
   for (const std::string& problem : problems) {
     context.diagnostics().Warn("", "the model can't run at this size: {}", problem);
   }
-  GOMAI_ASSIGN_OR_RETURN(std::vector<ShapeChange> completed,
-                         RefreshDeclaredShapes(frozen, {.correct = false, .complete = CompleteShapes::kNumbers}));
+  // Completed first: an output that is open as 0 isn't false.
+  GOMAI_ASSIGN_OR_RETURN(
+      std::vector<ShapeChange> completed,
+      RefreshDeclaredShapes(frozen, index, after.types, {.correct = false, .complete = CompleteShapes::kNumbers}));
+  GOMAI_ASSIGN_OR_RETURN(
+      std::vector<ShapeChange> corrected,
+      RefreshDeclaredShapes(frozen, index, after.types, {.allow_outputs = context.allow_shape_change()}));
+  context.DeclareShapesCorrect();
   if (lines.empty()) {
     lines.push_back(fmt::format("completed {} declared shapes", completed.size()));
   }
@@ -300,7 +307,8 @@ absl::Status Run(PassContext& context) {
     context.editor().MutableModel(line);
   }
   context.editor().MutableModel(lines.front()).Swap(&frozen.mutable_proto());
-  context.ReportShapes(MergeShapeChanges(std::move(changes), std::move(completed)));
+  changes = MergeShapeChanges(std::move(changes), std::move(completed));
+  context.ReportShapes(MergeShapeChanges(std::move(changes), std::move(corrected)));
   return absl::OkStatus();
 }
 

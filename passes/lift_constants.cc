@@ -73,6 +73,7 @@ const PassInfo& LiftConstantsPass() {
           "a warning: its initializers would have to be inputs as well.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphs,
+      .keeps_shapes = true,
       .examples = {"lift-constants"},
       .run = Run,
   };

@@ -43,6 +43,7 @@ const PassInfo& NameNodesPass() {
           "... appended, wherever in the model they are: afterwards each name is the address of one node.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphsAndFunctions,
+      .keeps_shapes = true,
       .options =
           {
               {.name = "prefix", .help = "what names begin with, say 'model/'"},

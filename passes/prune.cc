@@ -307,6 +307,7 @@ const PassInfo& PrunePass() {
           "quantization annotations of names that nothing defines are removed with the others.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphsAndFunctions,
+      .keeps_shapes = true,
       .options =
           {
               {.name = "nodes", .type = OptionType::kBool, .default_value = "true", .help = "remove nodes"},

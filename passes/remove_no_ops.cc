@@ -138,6 +138,7 @@ const PassInfo& RemoveNoOpsPass() {
           "are. Of floats times or by 1, a signalling NaN stays one, which the arithmetic would have made quiet.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphs,
+      .keeps_shapes = true,
       .examples = {"remove-no-ops", "fold-constants,fold-identity,remove-no-ops,prune"},
       .run = Run,
   };

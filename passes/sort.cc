@@ -32,6 +32,7 @@ const PassInfo& SortPass() {
           "training information stay as they are.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphsAndFunctions,
+      .keeps_shapes = true,
       .examples = {"sort"},
       .run = Run,
   };

@@ -120,6 +120,7 @@ const PassInfo& StripDocStringsPass() {
           "fill-weights needs, and stays unless weights=true.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphsAndFunctions,
+      .keeps_shapes = true,
       .options = {{.name = "weights",
                    .type = OptionType::kBool,
                    .default_value = "false",

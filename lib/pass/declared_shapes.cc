@@ -262,26 +262,28 @@ std::vector<ShapeChange> MergeShapeChanges(std::vector<ShapeChange> changes, std
 }
 
 absl::StatusOr<std::vector<ShapeChange>> RefreshDeclaredShapes(Model& model, const RefreshOptions& options) {
-  std::vector<ShapeChange> changes;
   if (!options.add && NothingDeclared(model.proto())) {
-    return changes;
+    return std::vector<ShapeChange>();
   }
+  const Index index(model.proto());
+  GOMAI_ASSIGN_OR_RETURN(const std::vector<onnx::TypeProto> types, InferTypes(model, index));
+  return RefreshDeclaredShapes(model, index, types, options);
+}
+
+absl::StatusOr<std::vector<ShapeChange>> RefreshDeclaredShapes(Model& model, const Index& index,
+                                                               const std::vector<onnx::TypeProto>& types,
+                                                               const RefreshOptions& options) {
   std::unordered_map<const onnx::GraphProto*, ScopeId> scopes;
   std::vector<std::pair<ScopeId, onnx::ValueInfoProto>> added;
-  std::vector<Correction> corrections;
-  {
-    const Index index(model.proto());
-    GOMAI_ASSIGN_OR_RETURN(const std::vector<onnx::TypeProto> types, InferTypes(model, index));
-    Comparison comparison(index, types, options);
-    GOMAI_RETURN_IF_ERROR(comparison.CompareAll());
-    corrections = std::move(comparison.corrections());
-    changes = std::move(comparison.changes());
-    if (options.add) {
-      FindMissing(index, types, comparison, added, changes);
-    }
-    for (ScopeId id = 0; id < static_cast<ScopeId>(index.scopes().size()); ++id) {
-      scopes.emplace(index.scope(id).graph, id);
-    }
+  Comparison comparison(index, types, options);
+  GOMAI_RETURN_IF_ERROR(comparison.CompareAll());
+  std::vector<Correction> corrections = std::move(comparison.corrections());
+  std::vector<ShapeChange> changes = std::move(comparison.changes());
+  if (options.add) {
+    FindMissing(index, types, comparison, added, changes);
+  }
+  for (ScopeId id = 0; id < static_cast<ScopeId>(index.scopes().size()); ++id) {
+    scopes.emplace(index.scope(id).graph, id);
   }
   if (corrections.empty() && added.empty()) {
     return changes;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/graph/index.h"
 #include "lib/model/model.h"
 #include "lib/pass/pipeline.h"
 
@@ -35,6 +36,12 @@ struct RefreshOptions {
 // graph's inputs are what all is inferred from, so they stay. Declarations of values that no longer exist aren't
 // touched: they are prune's. A value in a body is reported as "NAME in BODY".
 absl::StatusOr<std::vector<ShapeChange>> RefreshDeclaredShapes(Model& model, const RefreshOptions& options);
+
+// The same where the model's types are inferred already: by InferTypes, of this model, which `index` is of. Both hold
+// afterwards too, unless options.add.
+absl::StatusOr<std::vector<ShapeChange>> RefreshDeclaredShapes(Model& model, const Index& index,
+                                                               const std::vector<onnx::TypeProto>& types,
+                                                               const RefreshOptions& options);
 
 // The corrections alone.
 absl::StatusOr<std::vector<ShapeChange>> RefreshDeclaredShapes(Model& model, bool allow_outputs);

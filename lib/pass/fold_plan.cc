@@ -83,6 +83,35 @@ bool FoldPlanner::Encloses(const std::set<ScopeId>& scopes, ScopeId scope) const
   return false;
 }
 
+std::vector<bool> FoldPlanner::Fills(int64_t limit) const {
+  constexpr int64_t kRepeats = 16;  // less often repeated, a tensor is rather one of its own
+  std::vector<bool> fills(index_.values().size());
+  const auto large = [&](ValueId value) { return value != kNone && Bytes(value) >= limit; };
+  for (const NodeId id : order_) {
+    const Index::Node& node = index_.node(id);
+    const std::string& op = node.proto->op_type();
+    if (node.outputs.size() != 1 || !large(node.outputs[0]) || !IsDefaultDomain(node.proto->domain())) {
+      continue;
+    }
+    const auto is_fill = [&](ValueId value) { return value != kNone && fills[static_cast<size_t>(value)]; };
+    const ValueId data = node.inputs.empty() ? kNone : node.inputs[0];
+    bool fill = false;
+    if (op == "ConstantOfShape") {
+      fill = true;
+    } else if (op == "Expand" || op == "Tile") {
+      fill = is_fill(data) || (data != kNone && Bytes(data) <= Bytes(node.outputs[0]) / kRepeats);
+    } else if (op == "Reshape" || op == "Flatten" || op == "Squeeze" || op == "Unsqueeze") {
+      fill = is_fill(data);
+    } else if (op == "Concat") {
+      fill = std::none_of(node.inputs.begin(), node.inputs.end(),
+                          [&](ValueId value) { return large(value) && !is_fill(value); }) &&
+             std::any_of(node.inputs.begin(), node.inputs.end(), is_fill);
+    }
+    fills[static_cast<size_t>(node.outputs[0])] = fill;
+  }
+  return fills;
+}
+
 int64_t FoldPlanner::Bytes(ValueId value) const {
   if (const onnx::TensorProto* tensor = Stored(value); tensor != nullptr) {
     return static_cast<int64_t>(TensorByteSize(*tensor));

@@ -50,6 +50,9 @@ class FoldPlanner {
   FoldPlan Plan(const FoldExceptions& exceptions) const;
   // A value's size in bytes, 0 if it isn't known.
   int64_t Bytes(ValueId value) const;
+  // By ValueId: results of at least `limit` bytes that only repeat what is small (ConstantOfShape, Expand, Tile, and
+  // what puts such together): computing them costs next to nothing, storing them what they take. O(nodes + edges).
+  std::vector<bool> Fills(int64_t limit) const;
   // Sources that are tensors of the model: an initializer's or a Constant's; nullptr: it is computed.
   const onnx::TensorProto* Stored(ValueId value) const { return stored_[static_cast<size_t>(value)]; }
   bool IsIdentity(NodeId node) const;

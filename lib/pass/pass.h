@@ -137,6 +137,9 @@ class PassContext {
                           std::make_move_iterator(changes.end()));
   }
   std::vector<ShapeChange>& shape_changes() { return shape_changes_; }
+  // The pass has corrected declared shapes itself, so the runner needn't infer them once more.
+  void DeclareShapesCorrect() { shapes_correct_ = true; }
+  bool shapes_correct() const { return shapes_correct_; }
   // A number of the pass's own, 0 at first, that later runs of the same instance find as earlier ones left it.
   int64_t& tally() { return tally_ != nullptr ? *tally_ : own_tally_; }
 
@@ -148,6 +151,7 @@ class PassContext {
   int64_t* const tally_;
   int64_t own_tally_ = 0;
   bool again_ = false;
+  bool shapes_correct_ = false;
   std::vector<SideOutput> side_outputs_;
   bool allow_shape_change_;
   std::vector<ShapeChange> shape_changes_;
@@ -161,6 +165,9 @@ struct PassInfo {
   // For a pass whose effect depends on its options; else nullptr. With defaults it must give `effect`.
   Effect (*effect_of)(const PassOptions& options) = nullptr;
   PassScopes scopes = PassScopes::kMain;
+  // Every value that is left keeps its dtype and shape, so that no declaration becomes false: the runner may then look
+  // at declared shapes after a later pass.
+  bool keeps_shapes = false;
   std::vector<OptionSpec> options = {};
   std::vector<std::string> examples = {};  // pipeline texts
   // Edits through context.editor(); the runner commits. kFailedPrecondition: refuses to do what was named.

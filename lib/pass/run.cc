@@ -23,29 +23,37 @@ int64_t CountNodes(const Model& model) {
   return count;
 }
 
-absl::StatusOr<PassReport> RunOne(const PassInstance& pass, Model& model, const PipelineOptions& options,
-                                  const Diagnostics& diagnostics) {
+// `stale`: do declared shapes wait to be looked at, since an earlier pass or this one? They are, at the latest after
+// the last pass.
+absl::StatusOr<PassReport> RunOne(const PassInstance& pass, bool last, Model& model, const PipelineOptions& options,
+                                  const Diagnostics& diagnostics, bool* stale) {
   PassReport report;
   report.pass = pass.Text();
   report.effect = EffectOf(*pass.info, pass.options);
   report.nodes_before = CountNodes(model);
   const auto start = std::chrono::steady_clock::now();
   int64_t tally = 0;
+  bool correct = false;
   for (bool again = true; again;) {
     Editor editor(model);
     PassContext context(model, editor, pass.options, diagnostics, options.allow_shape_change, &tally);
     GOMAI_RETURN_IF_ERROR(pass.info->run(context));
     GOMAI_ASSIGN_OR_RETURN(ChangeSet changes, editor.Commit());
     again = context.again() && !changes.empty();
+    correct = context.shapes_correct();
     std::move(changes.lines.begin(), changes.lines.end(), std::back_inserter(report.changes.lines));
     std::move(context.side_outputs().begin(), context.side_outputs().end(), std::back_inserter(report.side_outputs));
     report.shape_changes = MergeShapeChanges(std::move(report.shape_changes), std::move(context.shape_changes()));
   }
-  if (!report.changes.empty()) {
+  if (report.changes.empty()) {
+    report.shape_changes.clear();
+  } else {
+    *stale = !correct;
+  }
+  if (*stale && (last || (!report.changes.empty() && !pass.info->keeps_shapes))) {
     GOMAI_ASSIGN_OR_RETURN(auto corrected, RefreshDeclaredShapes(model, options.allow_shape_change));
     report.shape_changes = MergeShapeChanges(std::move(report.shape_changes), std::move(corrected));
-  } else {
-    report.shape_changes.clear();
+    *stale = false;
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report.nodes_after = CountNodes(model);
@@ -61,8 +69,10 @@ absl::StatusOr<std::vector<PassReport>> RunPipeline(const Pipeline& pipeline, Mo
                                                     const PipelineOptions& options, const Diagnostics& diagnostics) {
   std::vector<PassReport> reports;
   const std::jthread schemas(PrepareSchemas);  // needed as soon as shapes are inferred; the first pass begins without
+  bool stale = false;
   for (const PassInstance& pass : pipeline.passes) {
-    absl::StatusOr<PassReport> report = RunOne(pass, model, options, diagnostics);
+    absl::StatusOr<PassReport> report =
+        RunOne(pass, &pass == &pipeline.passes.back(), model, options, diagnostics, &stale);
     if (!report.ok()) {
       return Annotate(report.status(), pass.info->name);
     }

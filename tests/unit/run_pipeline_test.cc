@@ -187,6 +187,28 @@ TEST_CASE("the registry is sorted, complete, and every declaration is usable") {
   }
 }
 
+TEST_CASE("false declarations are corrected once for several passes that keep shapes, at the latest after the last") {
+  constexpr char kFalse[] =
+      "main (float[2,3] x) => (float[2,3] y) <float[5,3] a> { a = Relu (x) y = Relu (a) z = Relu (x) }";
+  for (const char* pipeline : {"prune,name-nodes", "prune,sort", "prune,fold-constants", "prune"}) {
+    Model model = LoadText(kFalse);
+    const auto reports = Run(model, pipeline);
+    CAPTURE(pipeline);
+    REQUIRE(reports.ok());
+    for (size_t i = 0; i + 1 < reports->size(); ++i) {
+      CHECK(reports->at(i).shape_changes.empty());
+    }
+    REQUIRE(reports->back().shape_changes.size() == 1);
+    CHECK(reports->back().shape_changes[0].value == "a");
+    CHECK(model.proto().graph().value_info(0).type().tensor_type().shape().dim(0).dim_value() == 2);
+  }
+  // A pass that may change shapes sees to it at once.
+  Model model = LoadText(kFalse);
+  const auto reports = Run(model, "prune,freeze-shapes{x=2x3},name-nodes");
+  REQUIRE(reports.ok());
+  CHECK(model.proto().graph().value_info(0).type().tensor_type().shape().dim(0).dim_value() == 2);
+}
+
 TEST_CASE("an edit anywhere corrects false declarations in bodies, and only those") {
   Model model = LoadText(R"(
 main (bool c, float[2,3] x) => (float[2,3] y) {
