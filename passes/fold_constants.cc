@@ -120,11 +120,7 @@ class Folder {
   absl::StatusOr<FoldPlan> PlanWithinLimit() {
     while (true) {
       FoldPlan plan = planner_.Plan(exceptions_);
-      if (KeepFills(plan)) {
-        continue;
-      }
-      if (const NodeId kept = Unwanted(plan); kept != kNone) {
-        exceptions_.kept.insert(kept);
+      if (KeepFills(plan) || KeepUnwanted(plan)) {
         continue;
       }
       std::vector<ValueId> wanted;
@@ -166,18 +162,20 @@ class Folder {
     return absl::OkStatus();
   }
 
-  // A node that is better left: an Identity, which is fold-identity's job; a result that is no tensor; what makes the
-  // model grow beyond the limit, the largest first.
-  NodeId Unwanted(const FoldPlan& plan) {
+  // Nodes that are better left: an Identity, which is fold-identity's job; a result that is no tensor; of what makes
+  // the model grow beyond the limit the largest. Are there any that were to go?
+  bool KeepUnwanted(const FoldPlan& plan) {
     NodeId largest = kNone;
     ValueId value_of_largest = kNone;
     int64_t most = 0;
+    bool found = false;
     for (const ValueId value : plan.frontier) {
       const NodeId producer = index_.value(value).producer;
       const onnx::TypeProto& type = facts_.types[static_cast<size_t>(value)];
       if (planner_.IsIdentity(producer) || !CanBeConstant(value) ||
           (type.value_case() != onnx::TypeProto::VALUE_NOT_SET && !type.has_tensor_type())) {
-        return producer;
+        found = exceptions_.kept.insert(producer).second || found;
+        continue;
       }
       const int64_t bytes = BytesOf(value);
       if (bytes > most) {
@@ -187,15 +185,16 @@ class Folder {
       }
     }
     const int64_t growth = context_.tally() + Growth(plan);
-    if (growth <= limit_ || largest == kNone) {
-      return kNone;
+    if (found || growth <= limit_ || largest == kNone) {
+      return found;
     }
+    exceptions_.kept.insert(largest);
     warnings_.emplace_back(
         largest, fmt::format("its result '{}' would take {}, and constants would make the model grow by {} in all, "
                              "more than the limit of {}; it stays. Allow more with the option limit",
                              index_.value(value_of_largest).name, FormatBytes(static_cast<uint64_t>(most)),
                              FormatBytes(static_cast<uint64_t>(growth)), FormatBytes(static_cast<uint64_t>(limit_))));
-    return largest;
+    return true;
   }
 
   // In bytes, by what is known of sizes now.
