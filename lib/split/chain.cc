@@ -162,8 +162,10 @@ absl::Status Chain::Wire() {
   }
   for (const ManifestPart& part : manifest_.parts) {
     for (const ManifestTensor& output : part.outputs) {
-      const std::string name = ModelName(manifest_, output.name);
-      crossing_.emplace(name, SpecOf(output, name));
+      if (last_reader_.contains({part.name, output.name})) {  // a result that no part reads can't be given instead
+        const std::string name = ModelName(manifest_, output.name);
+        crossing_.emplace(name, SpecOf(output, name));
+      }
     }
   }
   for (const ManifestTensor& input : manifest_.inputs) {

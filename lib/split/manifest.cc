@@ -222,6 +222,9 @@ class Reader {
     for (const auto& [names, tensors] :
          {std::pair(&batching.inputs, &part.inputs), std::pair(&batching.outputs, &part.outputs)}) {
       for (const std::string& name : *names) {
+        if (std::count(names->begin(), names->end(), name) != 1) {
+          return Broken(Where(path), fmt::format("names '{}' twice", name));
+        }
         const auto tensor =
             std::find_if(tensors->begin(), tensors->end(), [&](const auto& t) { return t.name == name; });
         if (tensor == tensors->end() || (tensor->shape && tensor->shape->empty())) {

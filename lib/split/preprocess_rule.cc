@@ -389,4 +389,8 @@ absl::StatusOr<std::string> DescribePreprocess(const Stripped& stripped, const s
   return Describer(stripped, backend).Run(file);
 }
 
+bool IsPreprocessDescription(std::string_view text) {
+  return text.substr(0, text.find(':')).find("\"gomai_preprocess\"") != std::string_view::npos;
+}
+
 }  // namespace gomai

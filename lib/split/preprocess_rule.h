@@ -9,6 +9,7 @@
 // recognised, or differs, is listed under "unknown" and not guessed at. Format: docs/formats.md.
 
 #include <string>
+#include <string_view>
 
 #include "lib/base/status.h"
 #include "lib/runtime/backend.h"
@@ -18,5 +19,8 @@ namespace gomai {
 
 // JSON. `file`: the preprocessing model's file name. Errors: the runtime's, for a model that it doesn't load.
 absl::StatusOr<std::string> DescribePreprocess(const Stripped& stripped, const std::string& file, Backend& backend);
+
+// Is this text such a description, of any version?
+bool IsPreprocessDescription(std::string_view text);
 
 }  // namespace gomai

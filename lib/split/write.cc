@@ -9,6 +9,7 @@
 #include "lib/model/dtype.h"
 #include "lib/pass/save_results.h"
 #include "lib/split/finish.h"
+#include "lib/split/preprocess_rule.h"
 #include "lib/split/run_parts.h"
 #include "lib/split/split.h"
 
@@ -191,6 +192,22 @@ class Writer {
         std::filesystem::remove(path, error);
         std::filesystem::remove(path.string() + ".data", error);
       }
+      RemoveLeftoverText(std::filesystem::path(path).replace_extension(".json"));
+    }
+  }
+
+  // What an older split's preprocessing did, if this one wrote none: it would pass for this one's.
+  void RemoveLeftoverText(const std::filesystem::path& path) const {
+    const bool written = std::any_of(
+        options_.side_outputs.begin(), options_.side_outputs.end(),
+        [&](const SideOutput* side) { return side->name + ".json" == path.filename() && !side->text.empty(); });
+    std::error_code error;
+    if (written || !std::filesystem::is_regular_file(path, error)) {
+      return;
+    }
+    const absl::StatusOr<std::string> text = ReadTextFile(path);
+    if (text.ok() && IsPreprocessDescription(*text)) {
+      std::filesystem::remove(path, error);
     }
   }
 

@@ -38,6 +38,38 @@ for part in preprocess backbone_rpn box_proposal box mask_proposal mask rest; do
   check "the printed plan gives the same $part" cmp "$tmp/128x192/$part.onnx" "$tmp/planned/$part.onnx"
 done
 
+for file in manifest.json preprocess.json run_parts.py; do
+  check "the printed plan gives the same $file" cmp "$tmp/128x192/$file" "$tmp/planned/$file"
+done
+
+# --- over an older split: what is refused changes nothing, what is done leaves nothing of the older one
+cp -r "$tmp/planned" "$tmp/over"
+expect 2 "did you mean 'prune'" "$split" "$tiny" "${preset[@]}" --part-pipeline box=prunes -o "$tmp/over"
+expect 2 'no input of it has an open first axis' "$split" "$tiny" "${preset[@]}" --image-size 128x192 --batching backbone_rpn=4 -o "$tmp/over"
+expect 1 "parts must fit together" "$split" "$tiny" "${preset[@]}" --part-pipeline 'box=rename{/roi_heads/box_predictor/cls_score/Gemm_output_0=scores_}' -o "$tmp/over"
+check "a refused split leaves the older one as it was" diff -r "$tmp/planned" "$tmp/over"
+echo '{"mine": 1}' >"$tmp/over/box.json"
+expect 0 'wrote 7 parts' "$split" "$tiny" "${preset[@]}" -o "$tmp/over"
+proves over edges-150x201 --bits
+check "the older split's description of its preprocessing is gone, a file of the user's isn't" test ! -e "$tmp/over/preprocess.json" -a -e "$tmp/over/box.json"
+expect 0 'wrote 7 parts' "$split" "$tiny" "${preset[@]}" --image-size 128x192 -o "$tmp/over"
+rm "$tmp/over/box.json"
+check "and back" diff -r "$tmp/planned" "$tmp/over"
+
+# --- a plan of one's own that says what its network is
+cat >"$tmp/own.json" <<'JSON'
+{"parts": [{"name": "first", "outputs": ["scope:/transform->/backbone"]},
+           {"name": "body", "outputs": ["scope:/backbone->*"], "device": "npu", "pipeline": "name-nodes"}],
+ "network": {"input": "scope:/transform->/backbone", "replaces": ["first"], "part_pipeline": "maxpool-1x1{form=slice}"}}
+JSON
+expect 0 'wrote 3 parts' "$split" "$tiny" --plan "$tmp/own.json" --image-size 128x192 -o "$tmp/own"
+proves own edges-128x192 --bits
+expect 0 'Slice' "$bin/gomai-info" "$tmp/own/body.onnx"
+expect 0 'wrote 3 parts' "$split" "$tiny" --plan "$tmp/own.json" --image-size 128x192 --network-input /transform/Concat_8_output_0 -o "$tmp/named"
+check "the network's input by name is the same" diff -r "$tmp/own" "$tmp/named"
+expect 0 'wrote 3 parts' "$split" "$tiny" --plan "$tmp/own.json" -o "$tmp/unsized"  # without a size nothing of it holds
+proves unsized edges-150x201 --bits
+
 # --- rows, one at a time and some at a time
 for rows in 1 7 1000; do
   "$split" "$tiny" "${preset[@]}" --image-size 128x192 --batching box=$rows --batching mask=$rows -o "$tmp/rows-$rows" -q

@@ -145,6 +145,85 @@ TEST_CASE("friendly names stay inside the chain") {
   CHECK(Values(outputs->at("x")) == std::vector<float>{3, -4});
 }
 
+TEST_CASE("a part that takes its rows in fixed numbers is called as often as they need") {
+  for (const int64_t size : {1, 3}) {
+    TwoParts parts;
+    const std::string fixed =
+        fmt::format("g (float[{0},2] x) => (float[{0},2] a, float[{0},2] b) {{ a = Relu(x) b = Neg(x) }}", size);
+    parts.Save("first.onnx", fixed.c_str());
+    parts.manifest.parts[0].digest = parts.Digest("first.onnx");
+    parts.manifest.parts[0].batching = ManifestBatching{.size = size, .inputs = {"x"}, .outputs = {"a", "b"}};
+    for (auto* tensors : {&parts.manifest.parts[0].inputs, &parts.manifest.parts[0].outputs}) {
+      for (ManifestTensor& tensor : *tensors) {
+        tensor.shape = std::vector<Dim>{{size, ""}, {2, ""}};
+      }
+    }
+    const absl::StatusOr<std::unique_ptr<Chain>> chain = parts.Open();
+    INFO(chain.status().ToString());
+    REQUIRE(chain.ok());
+    for (const int64_t rows : {0, 1, 2, 3, 4, 7}) {
+      CAPTURE(size, rows);
+      std::vector<float> x(static_cast<size_t>(rows) * 2);
+      for (size_t i = 0; i < x.size(); ++i) {
+        x[i] = (i % 2 == 0 ? 1.F : -1.F) * static_cast<float>(i + 1);
+      }
+      int64_t calls = -1;
+      const absl::StatusOr<NamedTensors> outputs =
+          (*chain)->Run({{"x", Floats({rows, 2}, x)}}, [&](const PartRun& run) {
+            calls = run.part == "first" ? run.calls : calls;
+            return absl::OkStatus();
+          });
+      INFO(outputs.status().ToString());
+      REQUIRE(outputs.ok());
+      CHECK(calls == (rows + size - 1) / size);
+      CHECK(outputs->at("y").shape() == Shape{rows, 2});
+      std::vector<float> y;  // relu(x) - x + x
+      for (const float value : x) {
+        y.push_back(std::max(value, 0.F));
+      }
+      CHECK(Values(outputs->at("y")) == y);
+    }
+  }
+}
+
+TEST_CASE("a value that crosses may be fed, if it fits") {
+  const TwoParts parts;
+  const absl::StatusOr<std::unique_ptr<Chain>> chain = parts.Open();
+  REQUIRE(chain.ok());
+  const HostTensor x = Floats({1, 2}, {3, -4});
+  const HostTensor a = Floats({1, 2}, {10, 20});
+  const HostTensor b = Floats({1, 2}, {1, 2});
+  std::vector<std::string> ran;
+  const auto note = [&](const PartRun& run) {
+    ran.push_back(run.part);
+    return absl::OkStatus();
+  };
+  const absl::StatusOr<NamedTensors> both = (*chain)->Run({{"x", x}, {"a", a}, {"b", b}}, note);
+  INFO(both.status().ToString());
+  REQUIRE(both.ok());
+  CHECK(Values(both->at("y")) == std::vector<float>{14, 18});
+  CHECK(ran == std::vector<std::string>{"second"});  // nothing of the first is wanted
+  ran.clear();
+  const absl::StatusOr<NamedTensors> one = (*chain)->Run({{"x", x}, {"a", a}}, note);
+  REQUIRE(one.ok());
+  CHECK(Values(one->at("y")) == std::vector<float>{10, 20});  // a - x + x
+  CHECK(ran == std::vector<std::string>{"first", "second"});
+
+  const auto refused = [&](const NamedTensors& feeds) {
+    const absl::Status status = (*chain)->Run(feeds, nullptr).status();
+    CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+    return std::string(Message(status));
+  };
+  CHECK(refused({{"x", x}, {"a", Floats({1, 3}, {1, 2, 3})}}).find("input 'a' must have 2 at dimension 1") !=
+        std::string::npos);
+  CHECK(refused({{"x", x}, {"a", Floats({2}, {1, 2})}}).find("'a'") != std::string::npos);
+  const absl::StatusOr<HostTensor> integers = HostTensor::Create(onnx::TensorProto::INT64, {1, 2});
+  REQUIRE(integers.ok());
+  CHECK(refused({{"x", x}, {"a", *integers}}).find("'a'") != std::string::npos);
+  // A result of the model is none that crosses.
+  CHECK(refused({{"x", x}, {"y", a}}).find("'y'") != std::string::npos);
+}
+
 TEST_CASE("a part that was changed, is missing or doesn't fit is named") {
   TwoParts parts;
   const std::string folder = parts.folder.path().string();

@@ -192,6 +192,7 @@ TEST_CASE("the rows of a part read back, and wrong ones are refused with their p
   refused(R"({"axis": 0, "size": 7, "inputs": [], "outputs": ["boxes"]})");
   refused(R"({"axis": 0, "size": 7, "inputs": ["/a/x"], "outputs": []})");
   refused(R"({"axis": 0, "size": 7, "inputs": ["/a/x"]})");
+  refused(R"({"axis": 0, "size": 7, "inputs": ["/a/x", "/a/x"], "outputs": ["boxes"]})");
   refused(R"({"axis": 0, "size": 7, "inputs": [1], "outputs": ["boxes"]})");
   for (const char* other : {"7", "[]", "\"limit\"", "null", "{}"}) {
     refused(other);

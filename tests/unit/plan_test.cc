@@ -53,6 +53,55 @@ TEST_CASE("what a plan must not hold is named with its place") {
   CHECK(PlanError(R"({"parts": [{"name": "a", "outputs": []}]})").find("asks for no output") != std::string::npos);
 }
 
+TEST_CASE("what a plan says of networks, rows and pipelines reads back") {
+  const std::string text = R"({"parts": [
+    {"name": "a", "outputs": ["x"], "batching": 7, "pipeline": "prune,sort"},
+    {"name": "b", "outputs": ["y"], "batching": "limit"}],
+    "network": {"input": "x", "replaces": ["a"], "pipeline": "prune", "part_pipeline": "sort",
+                "batching": {"a": 1, "b": "limit"}}})";
+  const absl::StatusOr<Plan> plan = ParsePlan(text, "plan.json");
+  INFO(plan.status().ToString());
+  REQUIRE(plan.ok());
+  CHECK(plan->parts[0].batching == PlanBatching{7});
+  CHECK(plan->parts[0].pipeline == "prune,sort");
+  CHECK(plan->parts[1].batching == PlanBatching{});
+  REQUIRE(plan->network.has_value());
+  CHECK(plan->network->input == "x");
+  CHECK(plan->network->replaces == std::vector<std::string>{"a"});
+  CHECK(plan->network->pipeline == "prune");
+  CHECK(plan->network->part_pipeline == "sort");
+  CHECK(plan->network->batching == std::map<std::string, PlanBatching>{{"a", PlanBatching{1}}, {"b", PlanBatching{}}});
+  const absl::StatusOr<Plan> again = ParsePlan(PrintPlan(*plan), "again.json");
+  REQUIRE(again.ok());
+  CHECK(PrintPlan(*again) == PrintPlan(*plan));
+  CHECK(again->network->batching == plan->network->batching);
+}
+
+TEST_CASE("wrong rows, pipelines and networks are named with their place") {
+  const auto part = [](const std::string& keys) {
+    return PlanError(R"({"parts": [{"name": "a", "outputs": ["x"], )" + keys + "}]}");
+  };
+  for (const char* rows : {"0", "-1", "1.5", "\"all\"", "\"7\"", "null", "[7]", "true", "1e300"}) {
+    CAPTURE(rows);
+    CHECK(part(std::string("\"batching\": ") + rows).find("parts[0].batching") != std::string::npos);
+  }
+  CHECK(part(R"("pipeline": ["prune"])").find("parts[0]") != std::string::npos);
+  CHECK(part(R"("pipeline": 7)").find("pipeline") != std::string::npos);
+  const auto network = [](const std::string& value) {
+    return PlanError(R"({"parts": [{"name": "a", "outputs": ["x"]}], "network": )" + value + "}");
+  };
+  for (const char* value : {"[]", "\"x\"", "7", "null"}) {
+    CAPTURE(value);
+    CHECK(network(value).find("network") != std::string::npos);
+  }
+  CHECK(network(R"({"inputs": "x"})").find("unknown key 'inputs'; did you mean 'input'?") != std::string::npos);
+  CHECK(network(R"({"input": ["x"]})").find("network") != std::string::npos);
+  CHECK(network(R"({"replaces": "a"})").find("network.replaces must be a list") != std::string::npos);
+  CHECK(network(R"({"part_pipeline": {}})").find("part_pipeline") != std::string::npos);
+  CHECK(network(R"({"batching": [1]})").find("network.batching must be an object") != std::string::npos);
+  CHECK(network(R"({"batching": {"a": 0}})").find("network.batching.a") != std::string::npos);
+}
+
 TEST_CASE("a wildcard in a scope stays within its segment") {
   CHECK(InScope("/a/b/Conv", "/a"));
   CHECK(InScope("/a", "/a"));

@@ -15,14 +15,19 @@ using Rows = std::vector<std::vector<std::string>>;
 
 constexpr size_t kScreen = 40;  // lines
 
-// The most that each dim can be: "1000 x 4", '?' for one that nothing bounds.
-std::string LimitsText(const std::vector<int64_t>* limits) {
+// The most that each dim can be: "1000 x 4", '?' for one that nothing bounds; "" if nothing bounds any that is open.
+std::string LimitsText(const onnx::TypeProto* type, const std::vector<int64_t>* limits) {
+  const onnx::TensorShapeProto* shape = type == nullptr ? nullptr : FindShape(*type);
   std::string text;
+  bool bounds = false;
   for (size_t i = 0; limits != nullptr && i < limits->size(); ++i) {
-    text += fmt::format("{}{}", i == 0 ? "" : " x ",
-                        (*limits)[i] == Interval::kHighest ? "?" : fmt::to_string((*limits)[i]));
+    const bool bound = (*limits)[i] != Interval::kHighest;
+    const bool fixed =
+        shape != nullptr && static_cast<int>(i) < shape->dim_size() && shape->dim(static_cast<int>(i)).has_dim_value();
+    bounds = bounds || (bound && !fixed);
+    text += fmt::format("{}{}", i == 0 ? "" : " x ", bound ? fmt::to_string((*limits)[i]) : "?");
   }
-  return text;
+  return bounds ? text : "";
 }
 
 Json LimitsJson(const std::vector<int64_t>* limits) {
@@ -85,7 +90,7 @@ InfoView DynamicView(const Index& index, const Shapes& shapes, const DynamicRepo
                                     {"at_most", LimitsJson(limits)},
                                     {"causes", from}});
     if (all || values.size() < left) {
-      values.push_back({name, type == nullptr ? "unknown type" : Dims(*type), LimitsText(limits),
+      values.push_back({name, type == nullptr ? "unknown type" : Dims(*type), LimitsText(type, limits),
                         from.size() > 1 ? fmt::format("{} and {} more", from[0], from.size() - 1)
                         : from.empty()  ? ""
                                         : from[0]});
