@@ -5,6 +5,8 @@
 #include <set>
 #include <tuple>
 
+#include "lib/split/manifest_names.h"
+
 namespace gomai {
 namespace {
 
@@ -76,6 +78,13 @@ absl::StatusOr<std::vector<std::optional<ManifestBatching>>> FinishParts(const S
 
 absl::Status CheckSideNames(const Split& split, const std::vector<const SideOutput*>& side_outputs) {
   for (const SideOutput* side : side_outputs) {
+    // It is the first part's, and a manifest must be able to name that.
+    if (!IsPartFileStem(side->name) || side->name == "input" || side->name == "manifest") {
+      return InvalidArgument(
+          "the pipeline writes '{}.onnx', which can't be a part's file: letters, digits, '_', '.' and '-' only, and "
+          "neither 'input' nor 'manifest'",
+          side->name);
+    }
     for (const SplitPart& part : split.parts) {
       if (part.name == side->name) {
         return InvalidArgument("the pipeline writes '{}.onnx', which is also a part's file; name one of them otherwise",

@@ -221,9 +221,10 @@ class Reader {
     GOMAI_ASSIGN_OR_RETURN(batching.outputs, Texts(*object, "outputs", path));
     for (const auto& [names, tensors] :
          {std::pair(&batching.inputs, &part.inputs), std::pair(&batching.outputs, &part.outputs)}) {
+      std::set<std::string> seen;
       for (const std::string& name : *names) {
-        if (std::count(names->begin(), names->end(), name) != 1) {
-          return Broken(Where(path), fmt::format("names '{}' twice", name));
+        if (!seen.insert(name).second) {
+          return Broken(Where(path), fmt::format("names '{}' a second time", name));
         }
         const auto tensor =
             std::find_if(tensors->begin(), tensors->end(), [&](const auto& t) { return t.name == name; });

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "lib/split/presets.h"
 #include "lib/split/selector.h"
 
 namespace gomai {
@@ -44,11 +45,17 @@ absl::Status ApplyNetwork(const NetworkArguments& arguments, const Index& index,
                            values->size());
   }
   const std::string tensor(index.value(values->front()).name);
+  // Friendly names by scope are resolved as long as the scopes are there.
+  const bool by_scope = std::any_of(plan->aliases.begin(), plan->aliases.end(),
+                                    [](const auto& alias) { return alias.second.starts_with(kScopePrefix); });
+  if (by_scope) {
+    GOMAI_ASSIGN_OR_RETURN(plan->aliases, ResolveAliases(plan->aliases, index, /*optional=*/false));
+  }
   std::string pipeline = fmt::format("strip-preprocess{{at={}", Quoted(tensor));
   const std::pair<const char*, const std::string*> options[] = {
       {"image-size", &arguments.image_size}, {"network-size", &arguments.network_size}, {"sizes", &arguments.sizes}};
   for (const auto& [name, value] : options) {
-    pipeline += value->empty() ? "" : fmt::format(",{}={}", name, *value);
+    pipeline += value->empty() ? "" : fmt::format(",{}={}", name, Quoted(*value));
   }
   pipeline += "}";
   AppendPipeline(network.pipeline.empty() ? "fold-constants,fold-identity,prune" : network.pipeline, &pipeline);
@@ -57,10 +64,14 @@ absl::Status ApplyNetwork(const NetworkArguments& arguments, const Index& index,
   std::erase_if(plan->parts, [&](const PlanPart& part) {
     return std::find(network.replaces.begin(), network.replaces.end(), part.name) != network.replaces.end();
   });
+  std::vector<std::string> none;
   for (PlanPart& part : plan->parts) {
-    // The scope that gave it is gone behind the cut.
-    if (part.inputs) {
-      std::replace(part.inputs->begin(), part.inputs->end(), selector, tensor);
+    // The scope that gave it is gone behind the cut, and so is what the plan would have cut at.
+    for (std::string& input : part.inputs ? *part.inputs : none) {
+      const absl::StatusOr<std::vector<ValueId>> named = SelectNamed(index, plan->aliases, input);
+      if (input == network.input || (named.ok() && *named == *values)) {
+        input = tensor;
+      }
     }
     if (part.device == "npu") {
       std::string own = network.part_pipeline;

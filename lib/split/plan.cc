@@ -127,6 +127,27 @@ absl::StatusOr<PlanNetwork> ParseNetwork(const Json& json, const std::string& wh
   return network;
 }
 
+// What is said of a part that isn't there would be ignored: a misspelt name, as a rule.
+absl::Status CheckNetworkParts(const Plan& plan, const std::string& where) {
+  std::vector<std::string_view> parts;
+  for (const PlanPart& part : plan.parts) {
+    parts.push_back(part.name);
+  }
+  const auto check = [&](const std::string& name, std::string_view key) {
+    return std::find(parts.begin(), parts.end(), name) != parts.end()
+               ? absl::OkStatus()
+               : InvalidArgument("{}.{} names the part '{}', which the plan doesn't have{}", where, key, name,
+                                 DidYouMean(name, parts));
+  };
+  for (const std::string& name : plan.network->replaces) {
+    GOMAI_RETURN_IF_ERROR(check(name, "replaces"));
+  }
+  for (const auto& [name, batching] : plan.network->batching) {
+    GOMAI_RETURN_IF_ERROR(check(name, "batching"));
+  }
+  return absl::OkStatus();
+}
+
 Json BatchingJson(const PlanBatching& batching) { return batching.size ? Json(*batching.size) : Json("limit"); }
 
 }  // namespace
@@ -198,6 +219,7 @@ absl::StatusOr<Plan> ParsePlan(std::string_view text, const std::string& origin)
   }
   if (json.contains("network")) {
     GOMAI_ASSIGN_OR_RETURN(plan.network, ParseNetwork(json["network"], origin + ": network"));
+    GOMAI_RETURN_IF_ERROR(CheckNetworkParts(plan, origin + ": network"));
   }
   if (json.contains("summary")) {
     if (!json["summary"].is_string()) {

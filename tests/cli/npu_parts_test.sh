@@ -34,41 +34,67 @@ expect 0 'NonMaxSuppression' "$bin/gomai-info" "$tmp/128x192/box_proposal.onnx" 
 check "a second split gives the same bytes" diff -r "$tmp/128x192" "$tmp/again"
 "$split" "$tiny" "${preset[@]}" --image-size 128x192 --print-plan --json >"$tmp/plan.json"
 "$split" "$tiny" --plan "$tmp/plan.json" -o "$tmp/planned" -q
-for part in preprocess backbone_rpn box_proposal box mask_proposal mask rest; do
-  check "the printed plan gives the same $part" cmp "$tmp/128x192/$part.onnx" "$tmp/planned/$part.onnx"
-done
-
-for file in manifest.json preprocess.json run_parts.py; do
+for file in {preprocess,backbone_rpn,box_proposal,box,mask_proposal,mask,rest}.onnx manifest.json preprocess.json run_parts.py; do
   check "the printed plan gives the same $file" cmp "$tmp/128x192/$file" "$tmp/planned/$file"
 done
+for flags in "--network-size 160x224" "--image-size 150x201 --sizes constants --batching box=7" "--image-size 128x192 --network-input network_image --part-pipeline *=prune"; do
+  read -ra flags <<<"$flags"
+  rm -rf "$tmp/direct" "$tmp/planned"
+  "$split" "$tiny" "${preset[@]}" "${flags[@]}" -o "$tmp/direct" -q
+  "$split" "$tiny" "${preset[@]}" "${flags[@]}" --print-plan --json >"$tmp/plan.json"
+  "$split" "$tiny" --plan "$tmp/plan.json" -o "$tmp/planned" -q
+  check "the printed plan gives the same manifest (${flags[*]})" cmp "$tmp/direct/manifest.json" "$tmp/planned/manifest.json"
+  check "the printed plan gives the same files (${flags[*]})" diff -r "$tmp/direct" "$tmp/planned"
+done
 
-# --- over an older split: what is refused changes nothing, what is done leaves nothing of the older one
-cp -r "$tmp/planned" "$tmp/over"
-expect 2 "did you mean 'prune'" "$split" "$tiny" "${preset[@]}" --part-pipeline box=prunes -o "$tmp/over"
-expect 2 'no input of it has an open first axis' "$split" "$tiny" "${preset[@]}" --image-size 128x192 --batching backbone_rpn=4 -o "$tmp/over"
-expect 1 "parts must fit together" "$split" "$tiny" "${preset[@]}" --part-pipeline 'box=rename{/roi_heads/box_predictor/cls_score/Gemm_output_0=scores_}' -o "$tmp/over"
-check "a refused split leaves the older one as it was" diff -r "$tmp/planned" "$tmp/over"
+# --- the tensor that enters the network, named in other ways, and another one
+for input in /transform/Concat_8_output_0 network_image 'scope:/transform->/backbone/body'; do
+  "$split" "$tiny" "${preset[@]}" --image-size 128x192 --network-input "$input" -o "$tmp/named" -q
+  check "$input gives the same parts" diff -r "$tmp/128x192" "$tmp/named"
+  rm -rf "$tmp/named"
+done
+expect 0 'wrote 7 parts' "$split" "$tiny" "${preset[@]}" --image-size 128x192 --network-input /backbone/body/body.0/body.0.0/Conv_output_0 -o "$tmp/later"
+proves later edges-128x192 --bits
+
+# --- a plan written by hand, with friendly names by scope
+cat >"$tmp/hand.json" <<'JSON'
+{"parts": [
+  {"name": "before", "outputs": ["scope:/transform"]},
+  {"name": "trunk", "device": "npu", "outputs": ["scope:/backbone"], "inputs": ["entry"], "forbid_ops": ["If", "Loop"]},
+  {"name": "pool", "outputs": ["scope:/roi_heads/box_roi_pool"]},
+  {"name": "box", "device": "npu", "outputs": ["scope:/roi_heads/box_predictor"], "pipeline": "strip-doc-strings"}],
+ "aliases": {"entry": "scope:/transform->/backbone", "level_{i}": "scope:/backbone"},
+ "network": {"input": "entry", "replaces": ["before"], "pipeline": "fold-constants,lift-constants,fold-identity,prune",
+             "part_pipeline": "maxpool-1x1", "batching": {"box": 25}}}
+JSON
+expect 0 'wrote 5 parts' "$split" "$tiny" --plan "$tmp/hand.json" --image-size 128x192 -o "$tmp/hand"
+for part in preprocess trunk pool box rest; do check "the plan's part $part is there" test -s "$tmp/hand/$part.onnx"; done
+check "the part that the preprocessing replaces is not" test ! -e "$tmp/hand/before.onnx"
+expect 0 '"size": 25' cat "$tmp/hand/manifest.json"
+expect 0 '"level_4": "/backbone/fpn/extra_blocks/MaxPool_output_0"' cat "$tmp/hand/manifest.json"
+check "only the part that the plan names has its rows fixed" test "$(grep -c '"batching"' "$tmp/hand/manifest.json")" = 1
+check "no MaxPool of kernel 1 is left in trunk" test "$("$bin/gomai-info" "$tmp/hand/trunk.onnx" --nodes '*' | grep -cE '^[^ ]+ +MaxPool ')" = 0
+proves hand edges-128x192 --bits
+proves hand none-128x192 --bits
+"$split" "$tiny" --plan "$tmp/hand.json" --image-size 128x192 --network-input /transform/Concat_8_output_0 -o "$tmp/hand-named" -q
+check "--network-input names what the plan does" diff -r "$tmp/hand" "$tmp/hand-named"
+expect 0 'wrote 5 parts' "$split" "$tiny" --plan "$tmp/hand.json" -o "$tmp/hand-open"  # without a size: the network's entry says nothing
+check "without a size the part before the network stays" test -s "$tmp/hand-open/before.onnx"
+check "without a size no preprocessing comes off" test ! -e "$tmp/hand-open/preprocess.onnx"
+check "without a size no rows are fixed" test "$(grep -c '"batching"' "$tmp/hand-open/manifest.json")" = 0
+proves hand-open edges-150x201 --bits
+sed 's/"replaces": \["before"\]/"replaces": ["befor"]/' "$tmp/hand.json" >"$tmp/typo.json"
+expect 2 "network.replaces names the part 'befor', which the plan doesn't have; did you mean 'before'?" "$split" "$tiny" --plan "$tmp/typo.json" -o "$tmp/x"
+
+# --- over an older split: nothing of that stays
+"$split" "$tiny" "${preset[@]}" --image-size 128x192 -o "$tmp/over" -q
 echo '{"mine": 1}' >"$tmp/over/box.json"
 expect 0 'wrote 7 parts' "$split" "$tiny" "${preset[@]}" -o "$tmp/over"
 proves over edges-150x201 --bits
 check "the older split's description of its preprocessing is gone, a file of the user's isn't" test ! -e "$tmp/over/preprocess.json" -a -e "$tmp/over/box.json"
 expect 0 'wrote 7 parts' "$split" "$tiny" "${preset[@]}" --image-size 128x192 -o "$tmp/over"
 rm "$tmp/over/box.json"
-check "and back" diff -r "$tmp/planned" "$tmp/over"
-
-# --- a plan of one's own that says what its network is
-cat >"$tmp/own.json" <<'JSON'
-{"parts": [{"name": "first", "outputs": ["scope:/transform->/backbone"]},
-           {"name": "body", "outputs": ["scope:/backbone->*"], "device": "npu", "pipeline": "name-nodes"}],
- "network": {"input": "scope:/transform->/backbone", "replaces": ["first"], "part_pipeline": "maxpool-1x1{form=slice}"}}
-JSON
-expect 0 'wrote 3 parts' "$split" "$tiny" --plan "$tmp/own.json" --image-size 128x192 -o "$tmp/own"
-proves own edges-128x192 --bits
-expect 0 'Slice' "$bin/gomai-info" "$tmp/own/body.onnx"
-expect 0 'wrote 3 parts' "$split" "$tiny" --plan "$tmp/own.json" --image-size 128x192 --network-input /transform/Concat_8_output_0 -o "$tmp/named"
-check "the network's input by name is the same" diff -r "$tmp/own" "$tmp/named"
-expect 0 'wrote 3 parts' "$split" "$tiny" --plan "$tmp/own.json" -o "$tmp/unsized"  # without a size nothing of it holds
-proves unsized edges-150x201 --bits
+check "and back" diff -r "$tmp/128x192" "$tmp/over"
 
 # --- rows, one at a time and some at a time
 for rows in 1 7 1000; do
@@ -121,6 +147,17 @@ check "merged, edited parts still compute it" "$bin/gomai-verify" "$tiny" "$tmp/
 expect 2 'give --image-size HxW or --network-size HxW' "$split" "$tiny" "${preset[@]}" --sizes constants -o "$tmp/x"
 expect 2 'which tensor enters the network' "$split" "$tiny" --part first=/transform/Concat_8_output_0 --image-size 128x192 -o "$tmp/x"
 expect 2 'must be HxW' "$split" "$tiny" "${preset[@]}" --image-size large -o "$tmp/x"
+expect 2 "not '128x192,sizes=constants'" "$split" "$tiny" "${preset[@]}" --image-size 128x192,sizes=constants -o "$tmp/x"
+expect 2 '--network-input needs a size' "$split" "$tiny" "${preset[@]}" --network-input /transform/Concat_8_output_0 -o "$tmp/x"
+expect 2 "did you mean '/transform/Concat_8_output_0'" "$split" "$tiny" "${preset[@]}" --image-size 128x192 --network-input /transform/Concat_8_output -o "$tmp/x"
+expect 2 "stands for 3 tensors; name one" "$split" "$tiny" "${preset[@]}" --image-size 128x192 --network-input scope:/transform -o "$tmp/x"
+stripped() { echo "strip-preprocess{at=\"scope:/transform->/backbone\",image-size=128x192,name=$1}"; }
+for name in input manifest; do
+  expect 2 "the pipeline writes '$name.onnx', which can't be a part's file" "$split" "$tiny" --part first=scope:/backbone --pipeline "$(stripped $name)" -o "$tmp/x"
+done
+for name in .. deep/stem ''; do
+  expect 2 "'$name' is no name for a file" "$split" "$tiny" --part first=scope:/backbone --pipeline "$(stripped "$name")" -o "$tmp/x"
+done
 expect 2 'is no number of rows' "$split" "$tiny" "${preset[@]}" --batching box=0 -o "$tmp/x"
 expect 2 'out of range' "$split" "$tiny" "${preset[@]}" --batching box=9223372036854775807 -o "$tmp/x"
 expect 2 'no input of it has an open first axis' "$split" "$tiny" "${preset[@]}" --image-size 128x192 --batching backbone_rpn=4 -o "$tmp/x"

@@ -28,6 +28,49 @@ expect 0 'wrote 2 parts' "$split" "$tiny" --part first=scope:/transform -o "$tmp
 check 'a leftover part is removed' test ! -e "$tmp/parts/box.onnx"
 check 'what the split did not write stays' test -e "$tmp/parts/notes.txt"
 
+# --- split again over an older split: what is refused leaves all of it as it was, what isn't gives what it gives elsewhere
+npu=(--preset torchvision-maskrcnn --image-size 128x192)
+"$split" -q "$tiny" "${npu[@]}" -o "$tmp/again"
+echo mine >"$tmp/again/notes.txt"
+cp -r "$tmp/again" "$tmp/again-before"
+cat >"$tmp/clash.json" <<'JSON'
+{"parts": [{"name": "preprocess", "outputs": ["scope:/backbone"]}], "network": {"input": "scope:/transform->/backbone"}}
+JSON
+untouched() {
+  local code=$1 text=$2
+  shift 2
+  expect "$code" "$text" "$split" "$tiny" "$@" -o "$tmp/again"
+  check "what is refused leaves the older split as it was ($text)" diff -r "$tmp/again-before" "$tmp/again"
+}
+untouched 2 "doesn't fit the input 'image'" --preset torchvision-maskrcnn --image-size 128
+untouched 2 'give --image-size HxW or --network-size HxW' --preset torchvision-maskrcnn --sizes constants
+untouched 2 "the pipeline writes 'preprocess.onnx', which is also a part's file" --plan "$tmp/clash.json" --image-size 128x192
+untouched 2 'no input of it has an open first axis' "${npu[@]}" --batching backbone_rpn=4
+untouched 2 "did you mean 'prune'" "${npu[@]}" --part-pipeline box=prunes
+untouched 1 'parts must fit together' "${npu[@]}" \
+  --part-pipeline 'box=rename{/roi_heads/box_predictor/cls_score/Gemm_output_0=scores_}'
+untouched 2 "the model has no scope '/backbon'" --part a=scope:/backbon
+expect 2 "gomai-split: can't open '$tmp/absent.onnx'" "$split" "$tmp/absent.onnx" "${npu[@]}" -o "$tmp/again"
+check 'a model that is absent leaves the older split as it was' diff -r "$tmp/again-before" "$tmp/again"
+"$split" -q "$tiny" --preset torchvision-maskrcnn --network-size 160x224 -o "$tmp/fresh"
+untouched 2 'leads to 1x3x128x192' "${npu[@]}" --network-size 160x224
+expect 0 'wrote 7 parts' "$split" "$tiny" --preset torchvision-maskrcnn --network-size 160x224 -o "$tmp/again"
+check 'the newer split is there as if there had been none' diff -r -x notes.txt "$tmp/fresh" "$tmp/again"
+check 'what no split wrote stays' grep -qx mine "$tmp/again/notes.txt"
+echo '{"damaged' >"$tmp/again/manifest.json"
+expect 0 'wrote 2 parts' "$split" "$tiny" --part first=scope:/transform -o "$tmp/again"
+check 'a damaged manifest is replaced' grep -q '"name": "first"' "$tmp/again/manifest.json"
+check 'what no manifest lists stays' test -e "$tmp/again/box.onnx"
+
+# --- the model lies in the folder itself: it is neither written over nor taken for a leftover
+mkdir "$tmp/beside" && "$split" -q "$tiny" --preset torchvision-maskrcnn -o "$tmp/beside" && cp "$tiny" "$tmp/beside/box.onnx" && chmod u+w "$tmp/beside/box.onnx"
+cp -r "$tmp/beside" "$tmp/beside-before"
+expect 2 'is an input of this command' "$split" "$tmp/beside/box.onnx" --preset torchvision-maskrcnn -o "$tmp/beside"
+check 'a model is not written over by its own part' diff -r "$tmp/beside-before" "$tmp/beside"
+expect 0 'wrote 2 parts' "$split" "$tmp/beside/box.onnx" --part first=scope:/transform -o "$tmp/beside"
+check 'a model that bears an older part'"'"'s name stays' cmp "$tiny" "$tmp/beside/box.onnx"
+check 'the other parts of the older split go' test ! -e "$tmp/beside/mask.onnx"
+
 # --- by size, and friendly names
 expect 0 'wrote' "$split" "$tiny" --by-size 300K -o "$tmp/sized"
 check 'by size there are several parts' test -e "$tmp/sized/part_2.onnx"

@@ -3,6 +3,7 @@
 
 #include <onnx/onnx_pb.h>
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
 #include <fstream>
@@ -145,85 +146,6 @@ TEST_CASE("friendly names stay inside the chain") {
   CHECK(Values(outputs->at("x")) == std::vector<float>{3, -4});
 }
 
-TEST_CASE("a part that takes its rows in fixed numbers is called as often as they need") {
-  for (const int64_t size : {1, 3}) {
-    TwoParts parts;
-    const std::string fixed =
-        fmt::format("g (float[{0},2] x) => (float[{0},2] a, float[{0},2] b) {{ a = Relu(x) b = Neg(x) }}", size);
-    parts.Save("first.onnx", fixed.c_str());
-    parts.manifest.parts[0].digest = parts.Digest("first.onnx");
-    parts.manifest.parts[0].batching = ManifestBatching{.size = size, .inputs = {"x"}, .outputs = {"a", "b"}};
-    for (auto* tensors : {&parts.manifest.parts[0].inputs, &parts.manifest.parts[0].outputs}) {
-      for (ManifestTensor& tensor : *tensors) {
-        tensor.shape = std::vector<Dim>{{size, ""}, {2, ""}};
-      }
-    }
-    const absl::StatusOr<std::unique_ptr<Chain>> chain = parts.Open();
-    INFO(chain.status().ToString());
-    REQUIRE(chain.ok());
-    for (const int64_t rows : {0, 1, 2, 3, 4, 7}) {
-      CAPTURE(size, rows);
-      std::vector<float> x(static_cast<size_t>(rows) * 2);
-      for (size_t i = 0; i < x.size(); ++i) {
-        x[i] = (i % 2 == 0 ? 1.F : -1.F) * static_cast<float>(i + 1);
-      }
-      int64_t calls = -1;
-      const absl::StatusOr<NamedTensors> outputs =
-          (*chain)->Run({{"x", Floats({rows, 2}, x)}}, [&](const PartRun& run) {
-            calls = run.part == "first" ? run.calls : calls;
-            return absl::OkStatus();
-          });
-      INFO(outputs.status().ToString());
-      REQUIRE(outputs.ok());
-      CHECK(calls == (rows + size - 1) / size);
-      CHECK(outputs->at("y").shape() == Shape{rows, 2});
-      std::vector<float> y;  // relu(x) - x + x
-      for (const float value : x) {
-        y.push_back(std::max(value, 0.F));
-      }
-      CHECK(Values(outputs->at("y")) == y);
-    }
-  }
-}
-
-TEST_CASE("a value that crosses may be fed, if it fits") {
-  const TwoParts parts;
-  const absl::StatusOr<std::unique_ptr<Chain>> chain = parts.Open();
-  REQUIRE(chain.ok());
-  const HostTensor x = Floats({1, 2}, {3, -4});
-  const HostTensor a = Floats({1, 2}, {10, 20});
-  const HostTensor b = Floats({1, 2}, {1, 2});
-  std::vector<std::string> ran;
-  const auto note = [&](const PartRun& run) {
-    ran.push_back(run.part);
-    return absl::OkStatus();
-  };
-  const absl::StatusOr<NamedTensors> both = (*chain)->Run({{"x", x}, {"a", a}, {"b", b}}, note);
-  INFO(both.status().ToString());
-  REQUIRE(both.ok());
-  CHECK(Values(both->at("y")) == std::vector<float>{14, 18});
-  CHECK(ran == std::vector<std::string>{"second"});  // nothing of the first is wanted
-  ran.clear();
-  const absl::StatusOr<NamedTensors> one = (*chain)->Run({{"x", x}, {"a", a}}, note);
-  REQUIRE(one.ok());
-  CHECK(Values(one->at("y")) == std::vector<float>{10, 20});  // a - x + x
-  CHECK(ran == std::vector<std::string>{"first", "second"});
-
-  const auto refused = [&](const NamedTensors& feeds) {
-    const absl::Status status = (*chain)->Run(feeds, nullptr).status();
-    CHECK(status.code() == absl::StatusCode::kInvalidArgument);
-    return std::string(Message(status));
-  };
-  CHECK(refused({{"x", x}, {"a", Floats({1, 3}, {1, 2, 3})}}).find("input 'a' must have 2 at dimension 1") !=
-        std::string::npos);
-  CHECK(refused({{"x", x}, {"a", Floats({2}, {1, 2})}}).find("'a'") != std::string::npos);
-  const absl::StatusOr<HostTensor> integers = HostTensor::Create(onnx::TensorProto::INT64, {1, 2});
-  REQUIRE(integers.ok());
-  CHECK(refused({{"x", x}, {"a", *integers}}).find("'a'") != std::string::npos);
-  // A result of the model is none that crosses.
-  CHECK(refused({{"x", x}, {"y", a}}).find("'y'") != std::string::npos);
-}
-
 TEST_CASE("a part that was changed, is missing or doesn't fit is named") {
   TwoParts parts;
   const std::string folder = parts.folder.path().string();
@@ -271,6 +193,186 @@ TEST_CASE("a boundary that is no tensor is refused at once") {
   CHECK(parts.OpenError(absl::StatusCode::kInvalidArgument) ==
         "'a', at the edge of part 'first', is a sequence(float32); a chain hands on tensors only, so cut the model "
         "elsewhere");
+}
+
+// The second part in calls on `size` rows.
+void TakeRows(int64_t size, TwoParts* parts) {
+  parts->Save("second.onnx",
+              fmt::format("g (float[{0},2] a, float[{0},2] b, float[{0},2] x) => (float[{0},2] y, float[{0},2] x) "
+                          "{{ t = Add(a, b) y = Add(t, x) }}",
+                          size)
+                  .c_str());
+  parts->manifest.parts[1].digest = parts->Digest("second.onnx");
+  parts->manifest.parts[1].batching = ManifestBatching{.size = size, .inputs = {"a", "b", "x"}, .outputs = {"y", "x"}};
+}
+
+// -1, 2, -3, 4, …
+HostTensor Zigzag(int64_t rows) {
+  std::vector<float> values;
+  for (int64_t i = 1; i <= 2 * rows; ++i) {
+    values.push_back(static_cast<float>(i % 2 == 0 ? i : -i));
+  }
+  return Floats({rows, 2}, values);
+}
+
+TEST_CASE("a part that takes its rows in fixed numbers is called as often as they need") {
+  for (const int64_t size : {1, 3}) {
+    TwoParts parts;
+    TakeRows(size, &parts);
+    const absl::StatusOr<std::unique_ptr<Chain>> chain = parts.Open();
+    INFO(chain.status().ToString());
+    REQUIRE(chain.ok());
+    CHECK(DescribeSpec((*chain)->inputs()[0]) == "float32 [n,2]");
+    for (const int64_t rows : {int64_t{0}, int64_t{1}, size, size + 1, 3 * size}) {
+      CAPTURE(size, rows);
+      const HostTensor x = Zigzag(rows);
+      std::vector<int64_t> calls;
+      const absl::StatusOr<NamedTensors> outputs = (*chain)->Run({{"x", x}}, [&](const PartRun& run) {
+        calls.push_back(run.calls);
+        return absl::OkStatus();
+      });
+      INFO(outputs.status().ToString());
+      REQUIRE(outputs.ok());
+      CHECK(calls == std::vector<int64_t>{1, (rows + size - 1) / size});
+      std::vector<float> wanted = Values(x);  // Relu(x) - x + x
+      for (float& value : wanted) {
+        value = std::max(value, 0.0F);
+      }
+      CHECK(outputs->at("y").shape() == Shape{rows, 2});
+      CHECK(Values(outputs->at("y")) == wanted);
+      CHECK(outputs->at("x").shape() == Shape{rows, 2});
+      CHECK(Values(outputs->at("x")) == Values(x));
+    }
+    const HostTensor x = Zigzag(2);
+    CHECK(Message((*chain)->Run({{"x", x}, {"a", Zigzag(4)}}, nullptr).status()) ==
+          "part 'second': the inputs 'a' and 'b' have 4 and 2 rows; they go together row by row");
+    CHECK(Message((*chain)->RunPart(1, {{"a", x}, {"b", x}}).status()) == "part 'second': the input 'x' is missing");
+  }
+}
+
+TEST_CASE("a list that the model itself is fed has as many rows as it has") {
+  TwoParts parts;
+  parts.Save("first.onnx", "g (float[3,2] x) => (float[3,2] a, float[3,2] b) { a = Relu(x) b = Neg(x) }");
+  parts.manifest.parts[0].digest = parts.Digest("first.onnx");
+  parts.manifest.parts[0].batching = ManifestBatching{.size = 3, .inputs = {"x"}, .outputs = {"a", "b"}};
+  const absl::StatusOr<std::unique_ptr<Chain>> chain = parts.Open();
+  INFO(chain.status().ToString());
+  REQUIRE(chain.ok());
+  CHECK(DescribeSpec((*chain)->inputs()[0]) == "float32 [?,2]");
+  const absl::StatusOr<NamedTensors> outputs = (*chain)->Run({{"x", Zigzag(4)}}, nullptr);
+  INFO(outputs.status().ToString());
+  REQUIRE(outputs.ok());
+  CHECK(Values(outputs->at("y")) == std::vector<float>{0, 2, 0, 4, 0, 6, 0, 8});
+}
+
+TEST_CASE("a file that takes another number of rows doesn't fit") {
+  TwoParts parts;
+  TakeRows(4, &parts);
+  parts.manifest.parts[1].batching->size = 3;
+  CHECK(parts.OpenError(absl::StatusCode::kFailedPrecondition) ==
+        "'" + (parts.folder / "second.onnx").string() +
+            "' doesn't fit as part 'second': its 'a' has 4 rows, and the manifest calls it on 3");
+  parts.manifest.parts[1].batching.reset();  // the rows of the list aren't the file's then
+  CHECK(parts.Open().ok());
+}
+
+TEST_CASE("values that cross may be fed, and parts that are superfluous then don't run") {
+  const TwoParts parts;
+  const absl::StatusOr<std::unique_ptr<Chain>> chain = parts.Open();
+  REQUIRE(chain.ok());
+  const HostTensor x = Floats({1, 2}, {3, -4});
+  const HostTensor a = Floats({1, 2}, {100, 200});
+  const HostTensor b = Floats({1, 2}, {10, 20});
+  std::vector<std::string> ran;
+  const auto run = [&](const NamedTensors& feeds) {
+    ran.clear();
+    return (*chain)->Run(feeds, [&](const PartRun& part) {
+      ran.push_back(part.part);
+      return absl::OkStatus();
+    });
+  };
+  absl::StatusOr<NamedTensors> outputs = run({{"x", x}, {"a", a}, {"b", b}});
+  INFO(outputs.status().ToString());
+  REQUIRE(outputs.ok());
+  CHECK(ran == std::vector<std::string>{"second"});
+  CHECK(Values(outputs->at("y")) == std::vector<float>{113, 216});
+  outputs = run({{"x", x}, {"a", a}});  // b is still to be made
+  INFO(outputs.status().ToString());
+  REQUIRE(outputs.ok());
+  CHECK(ran == std::vector<std::string>{"first", "second"});
+  CHECK(Values(outputs->at("y")) == std::vector<float>{100, 200});  // 100 - 3 + 3, 200 + 4 - 4
+  CHECK((*chain)->PartsFor({"a", "b"}) == std::vector<bool>{false, true});
+  CHECK((*chain)->PartsFor({"a"}) == std::vector<bool>{true, true});
+
+  // Another shape of `a` than what is declared, another dtype, no such value.
+  const auto refused = [&](const HostTensor& fed) {
+    return std::string(Message(run({{"x", x}, {"a", fed}}).status()));
+  };
+  CHECK(refused(Floats({1, 3}, {1, 2, 3})) ==
+        "input 'a' must have 2 at dimension 1 (float32 [n,2]), and float32 [1,3] was given");
+  CHECK(refused(Floats({2}, {1, 2})) == "input 'a' must have rank 2 (float32 [n,2]), and float32 [2] was given");
+  const absl::StatusOr<HostTensor> doubles = HostTensor::Create(onnx::TensorProto::DOUBLE, {1, 2});
+  REQUIRE(doubles.ok());
+  CHECK(refused(*doubles) == "input 'a' must be float32, and float64 [1,2] was given");
+  CHECK(ran.empty());
+  CHECK(std::string(Message(run({{"x", x}, {"t", a}}).status())).starts_with("the model has no input 't'"));
+  CHECK(Message(run({{"a", a}, {"b", b}}).status()) == "input 'x' (float32 [n,2]) is missing; give a value for it");
+}
+
+TEST_CASE("values that cross may be fed by their friendly names") {
+  TwoParts parts;
+  parts.manifest.aliases = {{"friend", "a"}, {"b", "a"}, {"inner", "t"}};  // b is a tensor's name of its own
+  const absl::StatusOr<std::unique_ptr<Chain>> chain = parts.Open();
+  REQUIRE(chain.ok());
+  const HostTensor x = Floats({1, 2}, {3, -4});
+  const HostTensor fed = Floats({1, 2}, {100, 200});
+  absl::StatusOr<NamedTensors> outputs = (*chain)->Run({{"x", x}, {"friend", fed}}, nullptr);
+  INFO(outputs.status().ToString());
+  REQUIRE(outputs.ok());
+  CHECK(Values(outputs->at("y")) == std::vector<float>{100, 200});
+  outputs = (*chain)->Run({{"x", x}, {"b", fed}}, nullptr);
+  REQUIRE(outputs.ok());
+  CHECK(Values(outputs->at("y")) == std::vector<float>{106, 196});  // 3 + 100 + 3, 0 + 200 - 4
+  CHECK(std::string(Message((*chain)->Run({{"x", x}, {"friend", fed}, {"a", fed}}, nullptr).status()))
+            .starts_with("the model has no input 'friend'"));
+  CHECK(std::string(Message((*chain)->Run({{"x", x}, {"inner", fed}}, nullptr).status()))
+            .starts_with("the model has no input 'inner'"));
+}
+
+TEST_CASE("an output of the model that is fed is given as it is, and later parts read it") {
+  TwoParts parts;
+  parts.Save("second.onnx",
+             "g (float[n,2] a, float[n,2] b, float[n,2] x) => (float[n,2] y) { t = Add(a, b) y = Add(t, x) }");
+  parts.manifest.parts[1].digest = parts.Digest("second.onnx");
+  parts.manifest.parts[1].outputs.pop_back();
+  parts.manifest.parts[0].outputs[0].model_output = true;
+  parts.manifest.outputs = {"a", "y"};
+  const absl::StatusOr<std::unique_ptr<Chain>> chain = parts.Open();
+  INFO(chain.status().ToString());
+  REQUIRE(chain.ok());
+  const HostTensor x = Floats({1, 2}, {3, -4});
+  const HostTensor fed = Floats({1, 2}, {100, 200});
+  std::vector<std::string> ran;
+  const auto run = [&](const NamedTensors& feeds) {
+    ran.clear();
+    absl::StatusOr<NamedTensors> outputs = (*chain)->Run(feeds, [&](const PartRun& part) {
+      ran.push_back(part.part);
+      return absl::OkStatus();
+    });
+    INFO(outputs.status().ToString());
+    REQUIRE(outputs.ok());
+    REQUIRE(outputs->size() == 2);
+    return std::pair(Values(outputs->at("a")), Values(outputs->at("y")));
+  };
+  using Pair = std::pair<std::vector<float>, std::vector<float>>;
+  CHECK(run({{"x", x}}) == Pair({3, 0}, {3, 0}));
+  CHECK(run({{"x", x}, {"a", fed}}) == Pair({100, 200}, {100, 200}));
+  CHECK(ran == std::vector<std::string>{"first", "second"});
+  CHECK(run({{"x", x}, {"a", fed}, {"b", fed}}) == Pair({100, 200}, {203, 396}));
+  CHECK(ran == std::vector<std::string>{"second"});
+  // A result that no part reads isn't one to give.
+  CHECK(std::string(Message((*chain)->Run({{"x", x}, {"y", fed}}, nullptr).status()))
+            .starts_with("the model has no input 'y'"));
 }
 
 TEST_CASE("runs are timed, and dumped part by part") {

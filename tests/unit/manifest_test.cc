@@ -199,6 +199,22 @@ TEST_CASE("the rows of a part read back, and wrong ones are refused with their p
   }
 }
 
+TEST_CASE("a list that is named twice doesn't stand for another") {
+  Manifest manifest = Example();
+  manifest.parts[1].inputs.push_back({"labels", "int64", std::vector<Dim>{{std::nullopt, ""}}, "first", {}, false});
+  manifest.parts[1].outputs.push_back({"scores", "float32", std::nullopt, "", {}, false});
+  const auto status = [&](std::vector<std::string> inputs, std::vector<std::string> outputs) {
+    manifest.parts[1].batching =
+        ManifestBatching{.size = 7, .inputs = std::move(inputs), .outputs = std::move(outputs)};
+    return ParseManifest(PrintManifest(manifest), "m.json").status();
+  };
+  CHECK(status({"/a/x", "labels"}, {"scores", "boxes"}).ok());
+  CHECK(Message(status({"/a/x"}, {"boxes", "boxes"})) ==
+        "'m.json': parts[1].batching names 'boxes' a second time; split the model again, or mend the manifest by hand");
+  CHECK(Message(status({"/a/x", "/a/x"}, {"boxes", "scores"})) ==
+        "'m.json': parts[1].batching names '/a/x' a second time; split the model again, or mend the manifest by hand");
+}
+
 TEST_CASE("a manifest is known by its content") {
   const testing::TemporaryFolder folder;
   std::ofstream(folder / "a") << PrintManifest(Example());

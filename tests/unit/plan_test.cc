@@ -53,53 +53,120 @@ TEST_CASE("what a plan must not hold is named with its place") {
   CHECK(PlanError(R"({"parts": [{"name": "a", "outputs": []}]})").find("asks for no output") != std::string::npos);
 }
 
-TEST_CASE("what a plan says of networks, rows and pipelines reads back") {
-  const std::string text = R"({"parts": [
-    {"name": "a", "outputs": ["x"], "batching": 7, "pipeline": "prune,sort"},
-    {"name": "b", "outputs": ["y"], "batching": "limit"}],
-    "network": {"input": "x", "replaces": ["a"], "pipeline": "prune", "part_pipeline": "sort",
-                "batching": {"a": 1, "b": "limit"}}})";
+TEST_CASE("what a plan says of pipelines, rows and networks reads back as it was printed") {
+  const std::string text = R"({"summary": "of \"two\" parts", "parts": [
+    {"name": "a", "outputs": ["x"], "device": "npu", "batching": 100, "pipeline": "prune,rename{a=\"b,c\"}"},
+    {"name": "b", "outputs": ["y"], "batching": "limit"},
+    {"name": "c", "outputs": ["z"]}],
+    "pipeline": "fold-constants,prune",
+    "network": {"input": "scope:/pre->/net", "replaces": ["a", "c"], "pipeline": "fold-identity",
+                "part_pipeline": "maxpool-1x1,refresh-shapes{add=true}", "batching": {"b": "limit", "a": 9223372036854775807}}})";
   const absl::StatusOr<Plan> plan = ParsePlan(text, "plan.json");
   INFO(plan.status().ToString());
   REQUIRE(plan.ok());
-  CHECK(plan->parts[0].batching == PlanBatching{7});
-  CHECK(plan->parts[0].pipeline == "prune,sort");
-  CHECK(plan->parts[1].batching == PlanBatching{});
-  REQUIRE(plan->network.has_value());
-  CHECK(plan->network->input == "x");
-  CHECK(plan->network->replaces == std::vector<std::string>{"a"});
-  CHECK(plan->network->pipeline == "prune");
-  CHECK(plan->network->part_pipeline == "sort");
-  CHECK(plan->network->batching == std::map<std::string, PlanBatching>{{"a", PlanBatching{1}}, {"b", PlanBatching{}}});
   const absl::StatusOr<Plan> again = ParsePlan(PrintPlan(*plan), "again.json");
+  INFO(again.status().ToString());
   REQUIRE(again.ok());
   CHECK(PrintPlan(*again) == PrintPlan(*plan));
-  CHECK(again->network->batching == plan->network->batching);
+  for (const Plan& read : {*plan, *again}) {
+    CHECK(read.summary == "of \"two\" parts");
+    CHECK(read.pipeline == "fold-constants,prune");
+    REQUIRE(read.parts.size() == 3);
+    CHECK(read.parts[0].pipeline == "prune,rename{a=\"b,c\"}");
+    CHECK(read.parts[0].batching == PlanBatching{100});
+    CHECK(read.parts[1].pipeline.empty());
+    REQUIRE(read.parts[1].batching.has_value());
+    CHECK_FALSE(read.parts[1].batching->size.has_value());
+    CHECK_FALSE(read.parts[2].batching.has_value());
+    REQUIRE(read.network.has_value());
+    CHECK(read.network->input == "scope:/pre->/net");
+    CHECK(read.network->replaces == std::vector<std::string>{"a", "c"});
+    CHECK(read.network->pipeline == "fold-identity");
+    CHECK(read.network->part_pipeline == "maxpool-1x1,refresh-shapes{add=true}");
+    CHECK(read.network->batching == std::map<std::string, PlanBatching>{{"a", {INT64_MAX}}, {"b", {}}});
+  }
 }
 
-TEST_CASE("wrong rows, pipelines and networks are named with their place") {
-  const auto part = [](const std::string& keys) {
-    return PlanError(R"({"parts": [{"name": "a", "outputs": ["x"], )" + keys + "}]}");
-  };
-  for (const char* rows : {"0", "-1", "1.5", "\"all\"", "\"7\"", "null", "[7]", "true", "1e300"}) {
-    CAPTURE(rows);
-    CHECK(part(std::string("\"batching\": ") + rows).find("parts[0].batching") != std::string::npos);
+TEST_CASE("what isn't said isn't printed, and an empty entry for a network stays one") {
+  const absl::StatusOr<Plan> bare = ParsePlan(R"({"parts": [{"name": "a", "outputs": ["x"], "pipeline": ""}],
+    "pipeline": ""})",
+                                              "plan.json");
+  REQUIRE(bare.ok());
+  const std::string printed = PrintPlan(*bare);
+  for (const char* key : {"pipeline", "batching", "network", "aliases", "summary", "inputs", "forbid_ops"}) {
+    CAPTURE(key);
+    CHECK(printed.find(key) == std::string::npos);
   }
-  CHECK(part(R"("pipeline": ["prune"])").find("parts[0]") != std::string::npos);
-  CHECK(part(R"("pipeline": 7)").find("pipeline") != std::string::npos);
-  const auto network = [](const std::string& value) {
-    return PlanError(R"({"parts": [{"name": "a", "outputs": ["x"]}], "network": )" + value + "}");
+  const absl::StatusOr<Plan> empty =
+      ParsePlan(R"({"parts": [{"name": "a", "outputs": ["x"]}], "network": {}})", "plan.json");
+  REQUIRE(empty.ok());
+  REQUIRE(empty->network.has_value());
+  CHECK(empty->network->input.empty());
+  CHECK(empty->network->batching.empty());
+  const absl::StatusOr<Plan> again = ParsePlan(PrintPlan(*empty), "again.json");
+  INFO(again.status().ToString());
+  REQUIRE(again.ok());
+  CHECK(again->network.has_value());
+}
+
+TEST_CASE("wrong values of pipelines, rows and networks are named with their place") {
+  const auto part = [](const std::string& more) {
+    return PlanError(R"({"parts": [{"name": "z", "outputs": ["w"]}, {"name": "a", "outputs": ["x"], )" + more + "}]}");
   };
-  for (const char* value : {"[]", "\"x\"", "7", "null"}) {
-    CAPTURE(value);
-    CHECK(network(value).find("network") != std::string::npos);
+  const auto plan = [](const std::string& more) {
+    return PlanError(R"({"parts": [{"name": "box", "outputs": ["x"]}], )" + more + "}");
+  };
+  const std::string rows = " must be a number of rows, 1 or more, or \"limit\": as many as the model allows for";
+  for (const char* wrong : {"0", "-1", "1.5", "1e3", "18446744073709551615", "\"Limit\"", "\"\"", "\"7\"", "true",
+                            "null", "[]", "[7]", "{}"}) {
+    CAPTURE(wrong);
+    CHECK(part(std::string(R"("batching": )") + wrong) == "plan.json: parts[1].batching" + rows);
+    CHECK(plan(std::string(R"("network": {"batching": {"box": )") + wrong + "}}") ==
+          "plan.json: network.batching.box" + rows);
   }
-  CHECK(network(R"({"inputs": "x"})").find("unknown key 'inputs'; did you mean 'input'?") != std::string::npos);
-  CHECK(network(R"({"input": ["x"]})").find("network") != std::string::npos);
-  CHECK(network(R"({"replaces": "a"})").find("network.replaces must be a list") != std::string::npos);
-  CHECK(network(R"({"part_pipeline": {}})").find("part_pipeline") != std::string::npos);
-  CHECK(network(R"({"batching": [1]})").find("network.batching must be an object") != std::string::npos);
-  CHECK(network(R"({"batching": {"a": 0}})").find("network.batching.a") != std::string::npos);
+  for (const char* wrong : {"7", "true", "null", "[\"prune\"]", "{}"}) {
+    CAPTURE(wrong);
+    const auto key = [&](const char* name) { return "\"" + std::string(name) + "\": " + wrong; };
+    CHECK(part(key("pipeline")) == "plan.json: parts[1].pipeline must be a string");
+    CHECK(plan(key("pipeline")) == "plan.json: pipeline must be a string, such as \"prune,strip-doc-strings\"");
+    for (const char* name : {"input", "pipeline", "part_pipeline"}) {
+      CHECK(plan("\"network\": {" + key(name) + "}") == fmt::format("plan.json: network.{} must be a string", name));
+    }
+  }
+  for (const char* wrong : {"7", "\"box\"", "null", "[]"}) {
+    CAPTURE(wrong);
+    CHECK(plan(std::string(R"("network": )") + wrong) == "plan.json: network must be an object");
+    CHECK(plan(std::string(R"("network": {"batching": )") + wrong + "}") ==
+          "plan.json: network.batching must be an object of part: rows");
+  }
+  for (const char* wrong : {"7", "\"box\"", "null", "{}"}) {
+    CAPTURE(wrong);
+    CHECK(plan(std::string(R"("network": {"replaces": )") + wrong + "}") ==
+          "plan.json: network.replaces must be a list of strings");
+  }
+  CHECK(plan(R"("network": {"replaces": ["box", 7]})") == "plan.json: network.replaces must hold strings only");
+  CHECK(plan(R"("network": {"inputs": "x"})") ==
+        "plan.json: network has an unknown key 'inputs'; did you mean 'input'? (known: input, replaces, pipeline, "
+        "part_pipeline, batching)");
+  CHECK(plan(R"("networks": {})") ==
+        "plan.json has an unknown key 'networks'; did you mean 'network'? (known: summary, parts, aliases, pipeline, "
+        "network)");
+  CHECK(part(R"("batch": 7)").starts_with("plan.json: parts[1] has an unknown key 'batch'"));
+  CHECK(part(R"("part_pipeline": "prune")").starts_with("plan.json: parts[1] has an unknown key 'part_pipeline'"));
+}
+
+TEST_CASE("a network speaks of parts that the plan has") {
+  const auto plan = [](const std::string& network) {
+    return PlanError(R"({"network": )" + network + R"(, "parts": [{"name": "box", "outputs": ["x"]}]})");
+  };
+  CHECK(plan(R"({"batching": {"boxx": 7}})") ==
+        "plan.json: network.batching names the part 'boxx', which the plan doesn't have; did you mean 'box'?");
+  CHECK(plan(R"({"replaces": ["box", "stem"]})") ==
+        "plan.json: network.replaces names the part 'stem', which the plan doesn't have");
+  CHECK(ParsePlan(R"({"network": {"replaces": ["box"], "batching": {"box": 7}},
+                      "parts": [{"name": "box", "outputs": ["x"]}]})",
+                  "plan.json")
+            .ok());
 }
 
 TEST_CASE("a wildcard in a scope stays within its segment") {
