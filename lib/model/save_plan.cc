@@ -80,8 +80,10 @@ absl::Status CheckTargets(const std::vector<SaveItem>& items, const SaveInputs& 
                                  item.target.string());
         }
         if (inputs.models.contains(*id) && !options.in_place) {
-          return InvalidArgument("'{}' is an input of this command; give another -o, or --in-place to replace it",
-                                 item.target.string());
+          return InvalidArgument(
+              "'{}' is an input of this command; give another -o (gomai-opt and gomai-extract replace it with "
+              "--in-place)",
+              item.target.string());
         }
       }
     }
