@@ -96,8 +96,10 @@ std::vector<Probe> Prober::Run(absl::Status* failure) {
       *failure = probe.status();  // too small or too narrow for it, say
     }
   };
+  const ImageSize own = SizeOf(image_.shape, AxesOf(image_.shape));  // what of it is fixed; else -1, without rank 0
   for (const ImageSize& size : kImages) {
-    const absl::StatusOr<std::vector<int64_t>> open = ImageShape(image_, {size.height, size.width});
+    const absl::StatusOr<std::vector<int64_t>> open =
+        ImageShape(image_, {own.height > 0 ? own.height : size.height, own.width > 0 ? own.width : size.width});
     const bool fixed = image_.has_shape && std::count(image_.shape.begin(), image_.shape.end(), -1) == 0;
     if (open.ok() || fixed) {
       run(open.ok() ? *open : image_.shape);

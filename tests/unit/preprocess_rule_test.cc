@@ -163,6 +163,14 @@ TEST_CASE("a model that takes images of one size only is described from that") {
   CHECK(description["unknown"].size() == 1);  // the Reshape, not that it can't be run
 }
 
+TEST_CASE("an open batch of images of fixed size can be tried") {
+  CheckKnown(Strip("float[n, 24, 32, 3] image", "float k = {0.5}, float one = {-1}",
+                   "d = Mul(image, k) s = Add(d, one) net = Transpose<perm = [0, 3, 1, 2]>(s)"),
+             {"normalize mean=[2.0] std=[2.0] axis=0", "transpose order=[0,3,1,2]"});
+  CheckKnown(Strip("float[1, 3, 24, w] image", "float half = {0.5}", "net = Sub(image, half)"),
+             {"normalize mean=[0.5] std=[1.0] axis=0"});
+}
+
 TEST_CASE("sizes as constants hold for one image, and the preprocessing takes no other") {
   StripOptions options{.at = "net", .input = {}, .image_size = {32, 48}, .network_size = {}};
   options.constants = true;
