@@ -89,8 +89,8 @@ absl::StatusOr<PlanPart> ParsePart(const Json& json, const std::string& where) {
     GOMAI_ASSIGN_OR_RETURN(part.forbid_ops, StringList(json["forbid_ops"], where + ".forbid_ops"));
   }
   if (json.contains("max_nodes")) {
-    if (!json["max_nodes"].is_number_unsigned() && !json["max_nodes"].is_number_integer()) {
-      return InvalidArgument("{}.max_nodes must be a whole number", where);
+    if (!json["max_nodes"].is_number_integer() || json["max_nodes"].get<int64_t>() < 0) {
+      return InvalidArgument("{}.max_nodes must be a whole number, 0 or more", where);
     }
     part.max_nodes = json["max_nodes"].get<int64_t>();
   }

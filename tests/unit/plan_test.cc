@@ -50,6 +50,11 @@ TEST_CASE("what a plan must not hold is named with its place") {
             .find("'a' is named twice") != std::string::npos);
   CHECK(PlanError(R"({"parts": [{"name": "a", "outputs": ["x", "x"]}]})").find("asks for 'x' twice") !=
         std::string::npos);
+  for (const char* most : {"-1", "1.5", "\"7\"", "18446744073709551615"}) {
+    CAPTURE(most);
+    CHECK(PlanError(R"({"parts": [{"name": "a", "outputs": ["x"], "max_nodes": )" + std::string(most) + "}]}")
+              .find("parts[0].max_nodes must be a whole number, 0 or more") != std::string::npos);
+  }
   CHECK(PlanError(R"({"parts": [{"name": "a", "outputs": []}]})").find("asks for no output") != std::string::npos);
 }
 
