@@ -13,6 +13,7 @@
 
 #include "lib/graph/bypass.h"
 #include "lib/graph/parse_attribute.h"
+#include "lib/model/attribute.h"
 #include "lib/model/domain.h"
 #include "lib/pass/identity_weight.h"
 #include "lib/pass/new_constants.h"
@@ -38,24 +39,6 @@ std::string_view FormName(Form form) {
 Effect EffectOfForm(const PassOptions& options) {
   const std::string& form = options.String("form");
   return form == "maxpool3x3" ? Effect::kApproximate : form == "slice" ? Effect::kBitExact : Effect::kExactFinite;
-}
-
-void SetInts(onnx::NodeProto& node, std::string_view name, const std::vector<int64_t>& values) {
-  auto& attributes = *node.mutable_attribute();
-  auto found = std::find_if(attributes.begin(), attributes.end(),
-                            [&](const onnx::AttributeProto& attribute) { return attribute.name() == name; });
-  onnx::AttributeProto& attribute = found != attributes.end() ? *found : *node.add_attribute();
-  attribute.set_name(std::string(name));
-  attribute.set_type(onnx::AttributeProto::INTS);
-  attribute.clear_ints();
-  attribute.mutable_ints()->Add(values.begin(), values.end());
-}
-
-void AddInt(onnx::NodeProto& node, std::string name, int64_t value) {
-  onnx::AttributeProto& attribute = *node.add_attribute();
-  attribute.set_name(std::move(name));
-  attribute.set_type(onnx::AttributeProto::INT);
-  attribute.set_i(value);
 }
 
 class Replacer {
@@ -183,8 +166,8 @@ class Replacer {
       case Form::kAveragePool: {
         onnx::NodeProto& node = Emptied(site.id);
         node.set_op_type("AveragePool");
-        SetInts(node, "kernel_shape", std::vector<int64_t>(site.pool.axes(), 1));
-        SetInts(node, "strides", site.pool.strides);
+        SetAttribute(node, IntsAttribute("kernel_shape", std::vector<int64_t>(site.pool.axes(), 1)));
+        SetAttribute(node, IntsAttribute("strides", site.pool.strides));
         return;
       }
       case Form::kMaxPool3x3: {
@@ -219,8 +202,8 @@ class Replacer {
                                              (attribute.name() == "ceil_mode" && site.pool.ceil_mode);
                                     }),
                      attributes.end());
-    SetInts(node, "kernel_shape", std::vector<int64_t>(site.pool.axes(), 3));
-    SetInts(node, "pads", std::vector<int64_t>(2 * site.pool.axes(), 1));
+    SetAttribute(node, IntsAttribute("kernel_shape", std::vector<int64_t>(site.pool.axes(), 3)));
+    SetAttribute(node, IntsAttribute("pads", std::vector<int64_t>(2 * site.pool.axes(), 1)));
   }
 
   void WriteSlice(const UnitPoolSite& site) {
@@ -245,11 +228,11 @@ class Replacer {
     const size_t axes = site.pool.axes();
     onnx::NodeProto& node = Emptied(site.id);
     node.set_op_type("Conv");
-    SetInts(node, "dilations", std::vector<int64_t>(axes, 1));
-    AddInt(node, "group", dense ? 1 : *site.channels);
-    SetInts(node, "kernel_shape", std::vector<int64_t>(axes, 1));
-    SetInts(node, "pads", std::vector<int64_t>(2 * axes, 0));
-    SetInts(node, "strides", site.pool.strides);
+    SetAttribute(node, IntsAttribute("dilations", std::vector<int64_t>(axes, 1)));
+    SetAttribute(node, IntAttribute("group", dense ? 1 : *site.channels));
+    SetAttribute(node, IntsAttribute("kernel_shape", std::vector<int64_t>(axes, 1)));
+    SetAttribute(node, IntsAttribute("pads", std::vector<int64_t>(2 * axes, 0)));
+    SetAttribute(node, IntsAttribute("strides", site.pool.strides));
     const std::string stem = fmt::format("{}_{}", dense ? "identity" : "ones", *site.channels);
     const IdentityKind kind = {.channels = *site.channels, .axes = axes, .dense = dense};
     node.add_input(IsQuantised(site) ? AddQuantisedWeight(site, kind, stem)

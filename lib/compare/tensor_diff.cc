@@ -10,7 +10,7 @@
 #include <functional>
 
 #include "lib/base/digest.h"
-#include "lib/compare/elements.h"
+#include "lib/model/elements.h"
 #include "lib/compare/field_diff.h"
 #include "lib/model/dtype.h"
 #include "lib/model/files.h"

@@ -10,7 +10,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "lib/compare/elements.h"
+#include "lib/model/elements.h"
 
 namespace gomai {
 namespace {

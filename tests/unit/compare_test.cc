@@ -6,7 +6,7 @@
 #include <cstring>
 #include <limits>
 
-#include "lib/compare/elements.h"
+#include "lib/model/elements.h"
 #include "lib/compare/tensors.h"
 
 namespace gomai {
