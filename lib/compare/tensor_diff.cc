@@ -10,9 +10,9 @@
 #include <functional>
 
 #include "lib/base/digest.h"
-#include "lib/model/elements.h"
 #include "lib/compare/field_diff.h"
 #include "lib/model/dtype.h"
+#include "lib/model/elements.h"
 #include "lib/model/files.h"
 #include "lib/model/tensor.h"
 #include "lib/model/tensors.h"

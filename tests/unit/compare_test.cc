@@ -6,8 +6,8 @@
 #include <cstring>
 #include <limits>
 
-#include "lib/model/elements.h"
 #include "lib/compare/tensors.h"
+#include "lib/model/elements.h"
 
 namespace gomai {
 namespace {
