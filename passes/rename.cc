@@ -53,6 +53,8 @@ class Renaming {
       if (name.ends_with(from_)) {
         renamed = std::string(name.substr(0, name.size() - from_.size())) + to_;
       }
+    } else if (match_ == "partial") {
+      renamed = ApplyPartial(name);
     } else if (match_ == "glob") {
       renamed = ApplyGlob(name);
     } else {
@@ -64,6 +66,17 @@ class Renaming {
  private:
   Renaming(std::string from, std::string to, const std::string& match)
       : from_(std::move(from)), to_(std::move(to)), match_(match) {}
+
+  // Every occurrence, from the left, none twice.
+  std::optional<std::string> ApplyPartial(std::string_view name) const {
+    std::string renamed;
+    size_t at = 0;
+    for (size_t found = name.find(from_); found != std::string_view::npos; found = name.find(from_, at)) {
+      renamed += std::string(name.substr(at, found - at)) + to_;
+      at = found + from_.size();
+    }
+    return at == 0 ? std::nullopt : std::optional(renamed + std::string(name.substr(at)));
+  }
 
   // The n-th wildcard of NEW stands for what the n-th of OLD matched: as little as possible, from the left.
   std::optional<std::string> ApplyGlob(std::string_view name) const {
@@ -283,7 +296,9 @@ const PassInfo& RenamePass() {
       .description =
           "Each OLD=NEW renames a value in every scope where that name means it: its definition, its uses, captures in "
           "bodies, and what is said of it in descriptions and annotations. With what=nodes, or both, node names.\n\n"
-          "match says how OLD is meant: exact; prefix or suffix, which replace that end only, once; glob, where the "
+          "match says how OLD is meant: exact; prefix or suffix, which replace that end only, once; partial, which "
+          "replaces "
+          "every occurrence; glob, where the "
           "n-th * or ? in NEW stands for what the n-th in OLD matched; regex (ECMAScript, over the whole name), where "
           "$1 in NEW stands for the first group. All renamings happen at once, so two names can be swapped. Names in "
           "a function are looked at only if no graph has a match.\n\n"
@@ -300,7 +315,7 @@ const PassInfo& RenamePass() {
               {.name = "match",
                .default_value = "exact",
                .help = "how OLD is meant",
-               .choices = {"exact", "glob", "regex", "prefix", "suffix"}},
+               .choices = {"exact", "glob", "regex", "prefix", "suffix", "partial"}},
               {.name = "what",
                .default_value = "values",
                .help = "what is renamed",

@@ -4,6 +4,7 @@
 #include <onnx/defs/data_type_utils.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <exception>
 #include <limits>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "lib/base/text.h"
+#include "lib/model/attribute.h"
 #include "lib/model/domain.h"
 
 namespace gomai {
@@ -113,17 +115,21 @@ absl::StatusOr<onnx::AttributeProto> ParseAttribute(const onnx::OpSchema& schema
     return NotFound("{} has no attribute '{}'{} ({})", schema.Name(), name, DidYouMean(name, names),
                     names.empty() ? "it has none" : fmt::format("it has: {}", fmt::join(names, ", ")));
   }
-  onnx::AttributeProto a;
-  a.set_name(std::string(name));
-  a.set_type(found->second.type);
-  switch (found->second.type) {
+  absl::StatusOr<onnx::AttributeProto> parsed = ParseAttributeAs(found->second.type, name, value);
+  return parsed.ok() ? std::move(parsed) : Annotate(parsed.status(), schema.Name());
+}
+
+absl::StatusOr<onnx::AttributeProto> ParseAttributeAs(onnx::AttributeProto::AttributeType type, std::string_view name,
+                                                      std::string_view value) {
+  onnx::AttributeProto a = NewAttribute(std::string(name), type);
+  switch (type) {
     case onnx::AttributeProto::INT:
     case onnx::AttributeProto::INTS:
-      GOMAI_RETURN_IF_ERROR(ParseInts(name, value, &a, a.type() == onnx::AttributeProto::INTS));
+      GOMAI_RETURN_IF_ERROR(ParseInts(name, value, &a, type == onnx::AttributeProto::INTS));
       break;
     case onnx::AttributeProto::FLOAT:
     case onnx::AttributeProto::FLOATS:
-      GOMAI_RETURN_IF_ERROR(ParseFloats(name, value, &a, a.type() == onnx::AttributeProto::FLOATS));
+      GOMAI_RETURN_IF_ERROR(ParseFloats(name, value, &a, type == onnx::AttributeProto::FLOATS));
       break;
     case onnx::AttributeProto::STRING:
       a.set_s(std::string(value));
@@ -134,10 +140,60 @@ absl::StatusOr<onnx::AttributeProto> ParseAttribute(const onnx::OpSchema& schema
       }
       break;
     default:
-      return InvalidArgument("the attribute '{}' of {} is a {}, which text can't give", name, schema.Name(),
-                             onnx::AttributeProto::AttributeType_Name(a.type()));
+      return InvalidArgument("the attribute '{}' is a {}, which text can't give", name,
+                             onnx::AttributeProto::AttributeType_Name(type));
   }
   return a;
+}
+
+std::optional<onnx::AttributeProto::AttributeType> GuessAttributeType(std::string_view value) {
+  const std::string_view text = Trim(value);
+  const bool list = (text.size() >= 2 && text.front() == '[' && text.back() == ']') || text.find(',') != text.npos;
+  const std::vector<std::string> elements = list ? Elements(text) : std::vector<std::string>{std::string(text)};
+  if (elements.empty()) {
+    return std::nullopt;
+  }
+  const auto all = [&](const auto& parse) {
+    return std::all_of(elements.begin(), elements.end(),
+                       [&](const std::string& element) { return parse(element).has_value(); });
+  };
+  if (all(ParseInt64)) {
+    return list ? onnx::AttributeProto::INTS : onnx::AttributeProto::INT;
+  }
+  if (all(ParseDouble)) {
+    return list ? onnx::AttributeProto::FLOATS : onnx::AttributeProto::FLOAT;
+  }
+  return list ? onnx::AttributeProto::STRINGS : onnx::AttributeProto::STRING;
+}
+
+namespace {
+
+constexpr std::array<std::pair<std::string_view, onnx::AttributeProto::AttributeType>, 6> kTypeNames = {
+    {{"int", onnx::AttributeProto::INT},
+     {"ints", onnx::AttributeProto::INTS},
+     {"float", onnx::AttributeProto::FLOAT},
+     {"floats", onnx::AttributeProto::FLOATS},
+     {"string", onnx::AttributeProto::STRING},
+     {"strings", onnx::AttributeProto::STRINGS}}};
+
+}  // namespace
+
+std::string AttributeTypeName(onnx::AttributeProto::AttributeType type) {
+  for (const auto& [name, each] : kTypeNames) {
+    if (each == type) {
+      return std::string(name);
+    }
+  }
+  return onnx::AttributeProto::AttributeType_Name(type);
+}
+
+std::optional<onnx::AttributeProto::AttributeType> ParseAttributeType(std::string_view name) {
+  for (const auto& [each, type] : kTypeNames) {
+    if (each == name) {
+      return type;
+    }
+  }
+  return std::nullopt;
 }
 
 std::string SchemaType(int dtype) {

@@ -9,6 +9,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,16 @@ absl::StatusOr<const onnx::OpSchema*> RequireSchema(const onnx::ModelProto& mode
 // graphs).
 absl::StatusOr<onnx::AttributeProto> ParseAttribute(const onnx::OpSchema& schema, std::string_view name,
                                                     std::string_view value);
+
+// The same of a type that the caller knows; kInvalidArgument.
+absl::StatusOr<onnx::AttributeProto> ParseAttributeAs(onnx::AttributeProto::AttributeType type, std::string_view name,
+                                                      std::string_view value);
+// What a value without a declared type looks like: an integer, a number, else text; a list of them in brackets or with
+// commas. nullopt for an empty list, which could be of any type.
+std::optional<onnx::AttributeProto::AttributeType> GuessAttributeType(std::string_view value);
+// "int", "ints", "float", "floats", "string", "strings": the types that text can give.
+std::string AttributeTypeName(onnx::AttributeProto::AttributeType type);
+std::optional<onnx::AttributeProto::AttributeType> ParseAttributeType(std::string_view name);
 
 // A tensor of this element type (TensorProto.DataType) as schemas write it, "tensor(float)"; "" for 0 and for types
 // that ONNX doesn't know.

@@ -250,6 +250,54 @@ void SetRawData(onnx::TensorProto& tensor, std::string bytes) {
   }
 }
 
+namespace {
+
+// The elements of `bytes`, each of `size` bytes, into a typed field.
+template <typename Element, typename Field>
+void FillField(const std::string& bytes, Field* field) {
+  for (size_t at = 0; at + sizeof(Element) <= bytes.size(); at += sizeof(Element)) {
+    Element element;
+    std::memcpy(&element, bytes.data() + at, sizeof(Element));
+    field->Add(element);
+  }
+}
+
+}  // namespace
+
+void ReplaceData(onnx::TensorProto& tensor, std::string bytes) {
+  const bool floats = tensor.float_data_size() > 0;
+  const bool doubles = tensor.double_data_size() > 0;
+  const bool ints = tensor.int32_data_size() > 0;
+  const bool longs = tensor.int64_data_size() > 0;
+  const bool unsigned_longs = tensor.uint64_data_size() > 0;
+  SetRawData(tensor, "");
+  if (floats) {
+    FillField<float>(bytes, tensor.mutable_float_data());
+  } else if (doubles) {
+    FillField<double>(bytes, tensor.mutable_double_data());
+  } else if (longs) {
+    FillField<int64_t>(bytes, tensor.mutable_int64_data());
+  } else if (unsigned_longs && tensor.data_type() == onnx::TensorProto::UINT32) {
+    FillField<uint32_t>(bytes, tensor.mutable_uint64_data());
+  } else if (unsigned_longs) {
+    FillField<uint64_t>(bytes, tensor.mutable_uint64_data());
+  } else if (ints && tensor.data_type() == onnx::TensorProto::INT32) {
+    FillField<int32_t>(bytes, tensor.mutable_int32_data());
+  } else if (ints && tensor.data_type() == onnx::TensorProto::INT16) {
+    FillField<int16_t>(bytes, tensor.mutable_int32_data());
+  } else if (ints && tensor.data_type() == onnx::TensorProto::INT8) {
+    FillField<int8_t>(bytes, tensor.mutable_int32_data());
+  } else if (ints && BitsPerElement(tensor.data_type()) == 16) {
+    FillField<uint16_t>(bytes, tensor.mutable_int32_data());  // float16 and bfloat16 as their bits
+  } else if (ints) {
+    FillField<uint8_t>(bytes, tensor.mutable_int32_data());  // packed types: one byte an entry
+  } else {
+    tensor.set_raw_data(std::move(bytes));
+    return;
+  }
+  tensor.clear_raw_data();
+}
+
 void SetMarker(onnx::TensorProto& tensor, const wire::Marker& marker) {
   ClearData(tensor);
   const wire::MarkerTexts texts = wire::MarkerToTexts(marker);

@@ -85,6 +85,9 @@ uint64_t TensorByteSize(const onnx::TensorProto& tensor);
 
 // Replaces the values by `bytes` as raw_data; name, dims, dtype, doc string and metadata stay.
 void SetRawData(onnx::TensorProto& tensor, std::string bytes);
+// The same in the field that holds the values now (raw_data if that is none of the typed ones, or the values lie
+// outside): bytes as raw_data would hold them, for the tensor's own dtype.
+void ReplaceData(onnx::TensorProto& tensor, std::string bytes);
 // Makes it refer to bytes of a source (a marker), or to a file beside the model; length in bytes.
 void SetMarker(onnx::TensorProto& tensor, const wire::Marker& marker);
 void SetExternal(onnx::TensorProto& tensor, const std::string& location, uint64_t offset, uint64_t length);

@@ -41,17 +41,12 @@ std::optional<std::vector<int64_t>> TensorInts(const onnx::TensorProto& tensor, 
 
 // In the field in which the values are now; external ones become inline.
 void SetTensorInts(const std::vector<int64_t>& values, onnx::TensorProto& tensor) {
-  if (tensor.int64_data_size() != 0) {
-    std::copy(values.begin(), values.end(), tensor.mutable_int64_data()->begin());
-  } else if (tensor.int32_data_size() != 0) {
-    std::transform(values.begin(), values.end(), tensor.mutable_int32_data()->begin(),
-                   [](int64_t value) { return static_cast<int32_t>(value); });
-  } else if (tensor.data_type() == onnx::TensorProto::INT64) {
-    SetRawData(tensor, std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(int64_t)));
-  } else {
-    std::vector<int32_t> narrow(values.begin(), values.end());
-    SetRawData(tensor, std::string(reinterpret_cast<const char*>(narrow.data()), narrow.size() * sizeof(int32_t)));
+  std::string bytes;
+  for (const int64_t value : values) {
+    const size_t size = tensor.data_type() == onnx::TensorProto::INT64 ? sizeof(int64_t) : sizeof(int32_t);
+    bytes.append(reinterpret_cast<const char*>(&value), size);  // little-endian: the low half is the int32
   }
+  ReplaceData(tensor, std::move(bytes));
 }
 
 // The product of dims [first, last); nullopt if one is unknown.

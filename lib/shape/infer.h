@@ -89,6 +89,9 @@ absl::Status CheckModelFile(const std::filesystem::path& file);
 
 // "1x3x480x640", "?x4", "[N,4]": rank known; "?" alone: rank unknown. A scalar is "[]".
 std::string ShapeText(const onnx::TypeProto& type);
+// The other way round, for a known rank: "1x3x480x640", "[1,3,H,W]"; "?" or a symbol for an open dim ("[]" and "" are
+// scalars). kInvalidArgument.
+absl::StatusOr<onnx::TensorShapeProto> ParseShapeText(std::string_view text);
 
 // The tensor shape in a type, or nullptr: not a tensor, or its rank is unknown.
 const onnx::TensorShapeProto* FindShape(const onnx::TypeProto& type);

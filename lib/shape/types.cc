@@ -1,4 +1,5 @@
 // Joining and refining types. A dim is unknown if it has neither value nor symbol.
+#include "lib/base/text.h"
 #include "lib/shape/infer.h"
 #include "lib/shape/inference.h"
 
@@ -41,6 +42,33 @@ std::string ShapeText(const onnx::TypeProto& type) {
   }
   // One unknown dim alone must not read as an unknown rank.
   return brackets || (shape->dim_size() == 1 && text == "?") ? "[" + text + "]" : text;
+}
+
+absl::StatusOr<onnx::TensorShapeProto> ParseShapeText(std::string_view text) {
+  char separator = 'x';
+  if (text.starts_with('[') && text.ends_with(']')) {
+    text = text.substr(1, text.size() - 2);
+    separator = ',';  // so that symbols may hold an x
+  }
+  onnx::TensorShapeProto shape;
+  for (const std::string& piece : SplitList(text, separator)) {
+    const std::string dim(Trim(piece));
+    auto* entry = shape.add_dim();
+    if (dim == "?") {
+      continue;
+    }
+    if (const std::optional<int64_t> value = ParseInt64(dim)) {
+      if (*value < 0) {
+        return InvalidArgument("a dim can't be negative; use ? for an open one");
+      }
+      entry->set_dim_value(*value);
+    } else if (!dim.empty()) {
+      entry->set_dim_param(dim);
+    } else {
+      return InvalidArgument("an empty dim");
+    }
+  }
+  return shape;
 }
 
 namespace shape {

@@ -80,33 +80,6 @@ absl::Status SetParts(const PlanArguments& arguments, Plan& plan) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<onnx::TensorShapeProto> ParseShape(std::string_view text) {
-  char separator = 'x';
-  if (text.starts_with('[') && text.ends_with(']')) {
-    text = text.substr(1, text.size() - 2);
-    separator = ',';  // so that symbols may hold an x
-  }
-  onnx::TensorShapeProto shape;
-  for (const std::string& piece : SplitList(text, separator)) {
-    const std::string dim(Trim(piece));
-    auto* entry = shape.add_dim();
-    if (dim == "?") {
-      continue;
-    }
-    if (const std::optional<int64_t> value = ParseInt64(dim)) {
-      if (*value < 0) {
-        return InvalidArgument("a dim can't be negative; use ? for an open one");
-      }
-      entry->set_dim_value(*value);
-    } else if (!dim.empty()) {
-      entry->set_dim_param(dim);
-    } else {
-      return InvalidArgument("an empty dim");
-    }
-  }
-  return shape;
-}
-
 absl::StatusOr<std::pair<std::string, std::string>> AtLastColon(const std::string& text, std::string_view flag) {
   const size_t colon = text.rfind(':');
   if (colon == std::string::npos || colon == 0 || colon + 1 == text.size()) {
@@ -179,7 +152,7 @@ absl::StatusOr<ResolveOptions> GivenTypes(const std::vector<std::string>& types,
   }
   for (const std::string& text : shapes) {
     GOMAI_ASSIGN_OR_RETURN(const auto given, AtLastColon(text, "--shape"));
-    absl::StatusOr<onnx::TensorShapeProto> shape = ParseShape(given.second);
+    absl::StatusOr<onnx::TensorShapeProto> shape = ParseShapeText(given.second);
     if (!shape.ok()) {
       return Annotate(shape.status(), fmt::format("--shape '{}'", text));
     }
