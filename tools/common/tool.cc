@@ -145,6 +145,9 @@ int Tool::Main(int argc, char** argv, const std::function<absl::StatusOr<int>()>
       }
     }
     absl::StatusOr<std::vector<std::string>> arguments = ExpandResponseFiles(argc, argv);
+    if (arguments.ok() && translate_) {
+      arguments = translate_(*arguments);
+    }
     if (!arguments.ok()) {
       return Fail(arguments.status(), kTrouble);
     }

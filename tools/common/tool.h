@@ -23,6 +23,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "lib/base/diagnostics.h"
 #include "lib/base/status.h"
@@ -37,6 +39,11 @@ class Tool {
   Tool(std::string name, std::string summary, std::string examples);
 
   CLI::App& app() { return app_; }
+  // Looks at the arguments before they are parsed, response files filled in: for other spellings.
+  void TranslateArguments(
+      std::function<absl::StatusOr<std::vector<std::string>>(const std::vector<std::string>&)> translate) {
+    translate_ = std::move(translate);
+  }
   int Main(int argc, char** argv, const std::function<absl::StatusOr<int>()>& run);
 
   bool json() const { return json_; }
@@ -63,6 +70,7 @@ class Tool {
   std::string name_;
   CLI::App app_;
   std::string completion_;
+  std::function<absl::StatusOr<std::vector<std::string>>(const std::vector<std::string>&)> translate_;
   bool json_ = false;
   bool quiet_ = false;
   int verbosity_ = 0;
