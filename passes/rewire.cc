@@ -2,6 +2,7 @@
 //
 // The values must be seen where the node is. Commit refuses what would make a cycle, and sorts the scope where the new
 // order needs it.
+#include <algorithm>
 #include <set>
 
 #include "lib/base/text.h"
@@ -56,6 +57,20 @@ absl::Status CheckSchema(const PassContext& context, NodeId id, const std::vecto
     return absl::OkStatus();  // nothing to go by
   }
   GOMAI_ASSIGN_OR_RETURN(const std::vector<onnx::TypeProto> types, InferTypes(context.model(), index));
+  // Inputs of one type parameter have one type.
+  const auto input_at = [&](int input) -> const onnx::OpSchema::FormalParameter& {
+    const auto& inputs = (*schema)->inputs();
+    return inputs[std::min(static_cast<size_t>(input), inputs.size() - 1)];
+  };
+  const auto dtype_after = [&](int input) {
+    ValueId value = static_cast<size_t>(input) < index.node(id).inputs.size()
+                        ? index.node(id).inputs[static_cast<size_t>(input)]
+                        : kNone;
+    for (const Change& change : changes) {
+      value = change.input == input ? change.value : value;
+    }
+    return value == kNone ? 0 : types[static_cast<size_t>(value)].tensor_type().elem_type();
+  };
   for (const Change& change : changes) {
     if (change.input >= (*schema)->max_input()) {
       return InvalidArgument("{} takes at most {} inputs", index.Describe(id), (*schema)->max_input());
@@ -71,6 +86,15 @@ absl::Status CheckSchema(const PassContext& context, NodeId id, const std::vecto
     if (!AcceptsDtype(**schema, at, dtype)) {
       return InvalidArgument("input {} of {} can't be a {}, as '{}' is", change.input, index.Describe(id),
                              DtypeName(dtype), change.name);
+    }
+    for (int other = 0; other < node.input_size() && dtype != 0; ++other) {
+      const auto& one = input_at(change.input);
+      const bool bound =
+          one.GetTypeStr() == input_at(other).GetTypeStr() && (&one != &input_at(other) || one.GetIsHomogeneous());
+      if (bound && dtype_after(other) != 0 && dtype_after(other) != dtype) {
+        return InvalidArgument("inputs {} and {} of {} must be of one dtype, and '{}' is {} beside {}", change.input,
+                               other, index.Describe(id), change.name, DtypeName(dtype), DtypeName(dtype_after(other)));
+      }
     }
   }
   return absl::OkStatus();
@@ -146,7 +170,7 @@ const PassInfo& RewirePass() {
                .default_value = "false",
                .help = "don't go by the schema or by inference"},
           },
-      .examples = {"rewire{node=Add_3,in.1=features}", "rewire{node=Clip_5,in.limit=}"},
+      .examples = {"rewire{node=Add_3,in.1=features}", "rewire{node=Clip_5,in.limit=\"\"}"},
       .run = Run,
   };
   return info;

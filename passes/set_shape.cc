@@ -61,13 +61,13 @@ class Setter {
     if (changes_.empty() && opened.empty()) {
       return absl::OkStatus();
     }
-    for (const ShapeChange& change : changes_) {
-      context_.editor().MutableModel(fmt::format("shape of {}: {} -> {}", change.value, change.before, change.after));
+    std::vector<ShapeChange> all = MergeShapeChanges(std::move(opened), std::move(changes_));
+    onnx::ModelProto* edited = nullptr;
+    for (const ShapeChange& change : all) {
+      edited = &context_.editor().MutableModel(
+          fmt::format("declared shape of {}: {} -> {}", change.value, change.before, change.after));
     }
-    context_.editor()
-        .MutableModel(fmt::format("shapes declared: {}", changes_.size() + opened.size()))
-        .Swap(&copy.mutable_proto());
-    context_.ReportShapes(MergeShapeChanges(std::move(opened), std::move(changes_)));
+    edited->Swap(&copy.mutable_proto());
     return absl::OkStatus();
   }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <unordered_set>
 
+#include "lib/model/attribute.h"
 #include "lib/model/domain.h"
 #include "lib/model/graphs.h"
 #include "lib/model/tensor.h"
@@ -117,21 +118,51 @@ const onnx::TensorProto* FindDefault(const onnx::ModelProto& model, std::string_
   return nullptr;
 }
 
+namespace {
+
+// What ONNX's inference lets pass, as a message; "" for what it could be.
+std::string Impossible(const Index::Node& node, const std::vector<onnx::TypeProto>& types) {
+  const auto type = [&](size_t input) -> const onnx::TypeProto* {
+    return input < node.inputs.size() && node.inputs[input] != kNone ? &types[static_cast<size_t>(node.inputs[input])]
+                                                                     : nullptr;
+  };
+  if (!IsDefaultDomain(node.proto->domain()) || type(0) == nullptr || node.outputs.empty() ||
+      node.outputs[0] == kNone) {
+    return "";
+  }
+  if (node.proto->op_type() == "Reshape") {
+    const onnx::TypeProto& result = types[static_cast<size_t>(node.outputs[0])];
+    const auto given = Elements(*type(0));
+    const auto made = Elements(result);
+    return given && made && *given != *made ? fmt::format("{} of {} elements can't become {} of {}",
+                                                          ShapeText(*type(0)), *given, ShapeText(result), *made)
+                                            : "";
+  }
+  if (node.proto->op_type() == "Conv" && type(1) != nullptr) {
+    const onnx::TensorShapeProto* data = FindShape(*type(0));
+    const onnx::TensorShapeProto* weight = FindShape(*type(1));
+    const onnx::AttributeProto* group = FindAttribute(*node.proto, "group");
+    const int64_t groups = group == nullptr ? 1 : group->i();
+    int64_t wanted = 0;
+    return data != nullptr && weight != nullptr && data->dim_size() > 1 && weight->dim_size() > 1 &&
+                   data->dim(1).has_dim_value() && weight->dim(1).has_dim_value() &&
+                   !__builtin_mul_overflow(weight->dim(1).dim_value(), groups, &wanted) &&
+                   data->dim(1).dim_value() != wanted
+               ? fmt::format("its weight {} is for {} channels, and the data has {}", ShapeText(*type(1)), wanted,
+                             data->dim(1).dim_value())
+               : "";
+  }
+  return "";
+}
+
+}  // namespace
+
 absl::StatusOr<Inferred> InferAll(const Model& model, const Index& index) {
   Inferred inferred;
   GOMAI_ASSIGN_OR_RETURN(inferred.types, InferTypes(model, index, &inferred.problems));
   for (NodeId id = 0; id < static_cast<NodeId>(index.nodes().size()); ++id) {
-    const Index::Node& node = index.node(id);
-    if (node.proto->op_type() != "Reshape" || !IsDefaultDomain(node.proto->domain()) || node.inputs.empty() ||
-        node.outputs.empty() || node.inputs[0] == kNone || node.outputs[0] == kNone) {
-      continue;
-    }
-    const auto given = Elements(inferred.types[static_cast<size_t>(node.inputs[0])]);
-    const auto made = Elements(inferred.types[static_cast<size_t>(node.outputs[0])]);
-    if (given && made && *given != *made) {
-      inferred.problems.push_back(fmt::format("{}: {} of {} elements can't become {} of {}", index.Describe(id),
-                                              ShapeText(inferred.types[static_cast<size_t>(node.inputs[0])]), *given,
-                                              ShapeText(inferred.types[static_cast<size_t>(node.outputs[0])]), *made));
+    if (const std::string problem = Impossible(index.node(id), inferred.types); !problem.empty()) {
+      inferred.problems.push_back(fmt::format("{}: {}", index.Describe(id), problem));
     }
   }
   return inferred;

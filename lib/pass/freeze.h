@@ -38,8 +38,8 @@ std::vector<std::string> InputSymbols(const onnx::ModelProto& model);
 // The initializer that gives an input its default value; nullptr if it has none.
 const onnx::TensorProto* FindDefault(const onnx::ModelProto& model, std::string_view input);
 
-// What shape inference finds impossible: its own problems, and a Reshape whose constant target has another number of
-// elements than what it is given, which ONNX's inference lets pass. "ADDRESS (Op): message", in node order.
+// What shape inference finds impossible: its own problems, and what ONNX's inference lets pass: a Reshape to another
+// number of elements than it is given, a Conv whose weight is for another number of channels. "ADDRESS (Op): message", in node order.
 struct Inferred {
   std::vector<onnx::TypeProto> types;  // by ValueId
   std::vector<std::string> problems;

@@ -1,6 +1,7 @@
 // A declaration that inference never confirmed is left alone: whether it depends on the input isn't known.
 #include "lib/pass/open_shapes.h"
 
+#include "lib/model/graphs.h"
 #include "lib/pass/declared_shapes.h"
 
 namespace gomai {
@@ -35,7 +36,18 @@ bool Open(const onnx::TypeProto& before, const onnx::TypeProto& after, onnx::Typ
 
 absl::StatusOr<std::vector<ShapeChange>> OpenDeclaredShapes(const Facts& before, const Index& index, Model& edited) {
   const Index now(edited.proto());
-  GOMAI_ASSIGN_OR_RETURN(const Facts after, InferFacts(edited, now));
+  // Inference takes what outputs declare for true where it finds less; here that is what is in question.
+  Model bare = edited.Copy();
+  ForEachGraph(bare.mutable_proto(), [](onnx::GraphProto& graph) {
+    for (auto* list : {graph.mutable_value_info(), graph.mutable_output()}) {
+      for (onnx::ValueInfoProto& info : *list) {
+        if (info.type().has_tensor_type()) {
+          info.mutable_type()->mutable_tensor_type()->clear_shape();
+        }
+      }
+    }
+  });
+  GOMAI_ASSIGN_OR_RETURN(const Facts after, InferFacts(bare, Index(bare.proto())));
   std::vector<ShapeChange> changes;
   const auto visit = [&](ScopeId scope, onnx::ValueInfoProto& info) {
     const ValueId old = index.FindValue(scope, info.name());
