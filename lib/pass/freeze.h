@@ -39,7 +39,8 @@ std::vector<std::string> InputSymbols(const onnx::ModelProto& model);
 const onnx::TensorProto* FindDefault(const onnx::ModelProto& model, std::string_view input);
 
 // What shape inference finds impossible: its own problems, and what ONNX's inference lets pass: a Reshape to another
-// number of elements than it is given, a Conv whose weight is for another number of channels. "ADDRESS (Op): message", in node order.
+// number of elements than it is given, a Conv whose weight is for another number of channels. "ADDRESS (Op): message",
+// in node order.
 struct Inferred {
   std::vector<onnx::TypeProto> types;  // by ValueId
   std::vector<std::string> problems;

@@ -311,6 +311,17 @@ std::vector<std::string> Rewriter::InsertMany(NodeId before, std::string_view op
   return names;
 }
 
+void Rewriter::InsertAs(NodeId before, std::string_view op_type, const std::vector<std::string>& inputs,
+                        const std::vector<onnx::AttributeProto>& attributes, const std::string& output) {
+  onnx::NodeProto node;
+  node.set_op_type(std::string(op_type));
+  node.set_name(editor().FreshName(fmt::format("{}_{}", output, op_type)));
+  node.mutable_input()->Add(inputs.begin(), inputs.end());
+  node.mutable_attribute()->Add(attributes.begin(), attributes.end());
+  node.add_output(output);
+  editor().InsertNode(index().node(before).scope, std::move(node), before);
+}
+
 std::string Rewriter::AddConstant(NodeId node, std::string_view what, onnx::TensorProto tensor) {
   return constants_.Add(node, fmt::format("{}_{}", Stem(node), what), std::move(tensor));
 }

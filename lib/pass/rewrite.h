@@ -108,6 +108,9 @@ class Rewriter {
   std::vector<std::string> InsertMany(NodeId before, std::string_view op_type, const std::vector<std::string>& inputs,
                                       const std::vector<onnx::AttributeProto>& attributes, int outputs,
                                       std::string_view suffix = "");
+  // A new node right before `before` that makes a value of this name, one that `before` made and no longer does.
+  void InsertAs(NodeId before, std::string_view op_type, const std::vector<std::string>& inputs,
+                const std::vector<onnx::AttributeProto>& attributes, const std::string& output);
   // A constant for `node` to read, named after the node's first result and `what` unless an equal one is there.
   std::string AddConstant(NodeId node, std::string_view what, onnx::TensorProto tensor);
   // A node and the descriptions of its results go. What it read stays; prune removes that.
