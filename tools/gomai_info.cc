@@ -60,10 +60,11 @@ absl::StatusOr<int> Run(Tool& tool, const Arguments& arguments) {
     tool.document()[key] = std::move(view.json);
     first = false;
   };
+  const bool summary = !nodes && !tensors && !arguments.dynamic && !arguments.scopes;
   Shapes shapes;
-  if ((tensors || arguments.dynamic) && !broken) {
+  if ((tensors || arguments.dynamic || summary) && !broken) {
     GOMAI_ASSIGN_OR_RETURN(shapes, InferShapes(model, index));
-    for (const std::string& problem : shapes.problems()) {
+    for (const std::string& problem : summary ? std::vector<std::string>() : shapes.problems()) {
       diagnostics.Warn("", "{}", problem);
     }
   }
@@ -72,8 +73,8 @@ absl::StatusOr<int> Run(Tool& tool, const Arguments& arguments) {
   }
   tool.document()["model"] = arguments.model;
   tool.document()["sound"] = !broken;
-  if (!nodes && !tensors && !arguments.dynamic && !arguments.scopes) {
-    show("summary", SummaryView(model, index, all));
+  if (summary) {
+    show("summary", SummaryView(model, index, broken ? nullptr : &shapes, all));
   }
   if (nodes) {
     GOMAI_ASSIGN_OR_RETURN(InfoView view, NodesView(index, Glob(arguments.nodes), all));

@@ -6,7 +6,6 @@
 #include <map>
 #include <set>
 
-#include "lib/base/text.h"
 #include "lib/model/domain.h"
 #include "lib/model/dtype.h"
 #include "lib/model/tensor.h"
@@ -49,14 +48,10 @@ constexpr std::array<std::string_view, 33> kPlainOps = {"Add",
                                                         "Tanh",
                                                         "Transpose"};
 
-struct Dims {
-  std::vector<int64_t> dims;  // -1: open
-};
-
 class Surveyor {
  public:
   Surveyor(const Split& split, const Index& index, const Shapes& shapes)
-      : split_(split), index_(index), shapes_(shapes) {}
+      : split_(split), index_(index), shapes_(shapes), macs_(index, [this](ValueId id) { return Known(id); }) {}
 
   PartSurvey Survey(const SplitPart& part) const {
     PartSurvey survey;
@@ -67,7 +62,7 @@ class Surveyor {
     std::set<const onnx::TensorProto*> weights;
     for (const NodeId id : part.nodes) {
       survey.nodes += CountWithBodies(id);
-      AddMacs(id, survey.macs);
+      macs_.Add(id, survey.macs);
       if (survey.plain_cnn && !IsPlain(id)) {
         survey.plain_cnn = false;
         survey.not_plain = index_.Describe(id);
@@ -90,94 +85,11 @@ class Surveyor {
   }
 
  private:
-  std::optional<Dims> DimsOf(ValueId id) const {
-    const Index::Value& value = index_.value(id);
-    if (value.initializer != nullptr) {
-      return Dims{{value.initializer->dims().begin(), value.initializer->dims().end()}};
-    }
-    const onnx::TypeProto* type = nullptr;
+  std::optional<std::vector<int64_t>> Known(ValueId id) const {
     if (const auto boundary = split_.types.find(id); boundary != split_.types.end()) {
-      type = &boundary->second;
-    } else {
-      type = shapes_.Find(value.name);
+      return KnownDims(&boundary->second);
     }
-    if (type == nullptr || !type->has_tensor_type() || !type->tensor_type().has_shape()) {
-      return std::nullopt;
-    }
-    Dims dims;
-    for (const auto& dim : type->tensor_type().shape().dim()) {
-      dims.dims.push_back(dim.has_dim_value() && dim.dim_value() >= 0 ? dim.dim_value() : -1);
-    }
-    return dims;
-  }
-
-  // Adds factor * product(dims): fixed, per row if only the first dim is open, else unknown. Saturates.
-  static void Add(const std::optional<Dims>& dims, int64_t factor, Amount& amount) {
-    if (!dims) {
-      ++amount.unknown;
-      return;
-    }
-    int64_t product = factor;
-    bool open_first = false;
-    for (size_t i = 0; i < dims->dims.size(); ++i) {
-      const int64_t dim = dims->dims[i];
-      if (dim < 0 && i == 0) {
-        open_first = true;
-      } else if (dim < 0 || __builtin_mul_overflow(product, dim, &product)) {
-        ++amount.unknown;
-        return;
-      }
-    }
-    int64_t& sum = open_first ? amount.per_row : amount.fixed;
-    if (__builtin_add_overflow(sum, product, &sum)) {
-      ++amount.unknown;
-    }
-  }
-
-  void AddMacs(NodeId id, Amount& macs) const {
-    const Index::Node& node = index_.node(id);
-    const std::string& op = node.proto->op_type();
-    const bool convolution = op == "Conv" || op == "ConvTranspose";
-    if ((!convolution && op != "Gemm" && op != "MatMul") || node.inputs.size() < 2 || node.inputs[0] == kNone ||
-        node.inputs[1] == kNone || node.outputs.empty() || node.outputs[0] == kNone) {
-      return;
-    }
-    const std::optional<Dims> weight = DimsOf(node.inputs[1]);
-    if (convolution) {
-      // Conv: each output element costs C/group * kernel; ConvTranspose: each input element costs M/group * kernel.
-      // Both are the weight's elements divided by its first dim.
-      if (!weight || weight->dims.empty()) {
-        ++macs.unknown;
-        return;
-      }
-      int64_t cost = 1;
-      for (size_t i = 1; i < weight->dims.size(); ++i) {
-        if (weight->dims[i] < 0 || __builtin_mul_overflow(cost, weight->dims[i], &cost)) {
-          ++macs.unknown;
-          return;
-        }
-      }
-      Add(DimsOf(op == "Conv" ? node.outputs[0] : node.inputs[0]), cost, macs);
-      return;
-    }
-    const std::optional<Dims> a = DimsOf(node.inputs[0]);
-    if (!a || a->dims.empty()) {
-      ++macs.unknown;
-      return;
-    }
-    bool transposed = false;
-    for (const onnx::AttributeProto& attribute : node.proto->attribute()) {
-      transposed = transposed || (attribute.name() == "transA" && attribute.i() != 0);
-    }
-    int64_t inner = transposed ? a->dims.front() : a->dims.back();
-    if (inner < 0 && weight && !weight->dims.empty()) {
-      inner = weight->dims.size() > 1 ? weight->dims[weight->dims.size() - 2] : weight->dims[0];
-    }
-    if (inner < 0) {
-      ++macs.unknown;
-      return;
-    }
-    Add(DimsOf(node.outputs[0]), inner, macs);
+    return KnownDims(shapes_.Find(index_.value(id).name));
   }
 
   void AddBytes(ValueId id, Amount& amount) const {
@@ -187,7 +99,7 @@ class Surveyor {
       ++amount.unknown;
       return;
     }
-    Add(DimsOf(id), std::max(1, bits / 8), amount);
+    amount.Add(macs_.DimsOf(id), std::max(1, bits / 8));
   }
 
   int64_t CountWithBodies(NodeId id) const {
@@ -241,8 +153,8 @@ class Surveyor {
   }
 
   bool IsStatic(ValueId id) const {
-    const std::optional<Dims> dims = DimsOf(id);
-    return dims && std::none_of(dims->dims.begin(), dims->dims.end(), [](int64_t dim) { return dim < 0; });
+    const std::optional<std::vector<int64_t>> dims = macs_.DimsOf(id);
+    return dims && std::none_of(dims->begin(), dims->end(), [](int64_t dim) { return dim < 0; });
   }
 
   // What makes shapes in a part dynamic: what it is fed, and its own operators that make a dynamic value from static
@@ -283,37 +195,10 @@ class Surveyor {
   const Split& split_;
   const Index& index_;
   const Shapes& shapes_;
+  const MacCounter macs_;
 };
 
-std::string CountText(int64_t value, bool bytes) {
-  if (bytes) {
-    return FormatBytes(static_cast<uint64_t>(value));
-  }
-  const double v = static_cast<double>(value);
-  if (value >= 1'000'000'000) {
-    return fmt::format("{:.1f} G", v / 1e9);
-  }
-  if (value >= 1'000'000) {
-    return fmt::format("{:.1f} M", v / 1e6);
-  }
-  return value >= 1000 ? fmt::format("{:.1f} K", v / 1e3) : fmt::format("{}", value);
-}
-
 }  // namespace
-
-std::string Amount::Text(bool bytes) const {
-  std::vector<std::string> terms;
-  if (fixed > 0 || (per_row == 0 && unknown == 0)) {
-    terms.push_back(CountText(fixed, bytes));
-  }
-  if (per_row > 0) {
-    terms.push_back(CountText(per_row, bytes) + "/row");
-  }
-  if (unknown > 0) {
-    terms.emplace_back("?");
-  }
-  return fmt::format("{}", fmt::join(terms, " + "));
-}
 
 std::vector<PartSurvey> SurveySplit(const Split& split, const Index& index, const Shapes& shapes) {
   const Surveyor surveyor(split, index, shapes);

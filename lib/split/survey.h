@@ -2,9 +2,8 @@
 
 // Survey: what each part of a split holds and costs, before anything is written.
 //
-// Multiply-accumulates count Conv, ConvTranspose, Gemm and MatMul, as the field does; bytes are those of boundary
-// tensors per call. Both are known only where shapes are. If just the first axis is open (a list of RoIs), they are per
-// row.
+// Multiply-accumulates are those of lib/shape/macs.h; bytes are those of boundary tensors per call. Both are known only
+// where shapes are. If just the first axis is open (a list of RoIs), they are per row.
 
 #include <cstdint>
 #include <optional>
@@ -13,16 +12,10 @@
 
 #include "lib/graph/index.h"
 #include "lib/shape/infer.h"
+#include "lib/shape/macs.h"
 #include "lib/split/split.h"
 
 namespace gomai {
-
-struct Amount {
-  int64_t fixed = 0;                   // what is known in full
-  int64_t per_row = 0;                 // what grows with an open first axis, for one row
-  int64_t unknown = 0;                 // how many terms aren't known at all
-  std::string Text(bool bytes) const;  // "1.2 G", "12.8 M/row", "3.1 M + ?", "?"
-};
 
 struct PartSurvey {
   std::string name;

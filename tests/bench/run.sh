@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Time and memory of the tools, as ratios: tests/bench/run.sh [--runs N] [--chain-runs N] [--peers] [--work DIR]
+#                                                        tests/bench/run.sh --rewrites [--runs N] [PASS...]
 #
 # Every figure is the minimum of N runs (default 7; whole and chain: 3), measured in turns with what it is compared with, so that
 # a busy spell of the machine meets both. The bytes are in the page cache. Nothing is asserted: machines differ. Uses the
@@ -14,6 +15,9 @@
 #
 # --peers times Python tools on the same jobs besides (tests/bench/peers.txt, installed into an environment of their own), and
 # says what each got wrong. Takes some minutes and 2 GB of memory.
+#
+# --rewrites measures only what each rewrite of operators costs on a small model of its own: multiply-accumulates, nodes, time of ONNX
+# Runtime and the largest difference (rewrites.py, in the environment of the peers). With names of passes, these alone.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bin=${GOMAI_BIN:-$root/build/release/bin}
@@ -22,6 +26,8 @@ work=$root/build/bench
 runs=7
 chain_runs=3
 peers=0
+rewrites=0
+passes=()
 trouble() { printf 'bench: %s\n' "$*" >&2; exit 2; }
 while [ $# -gt 0 ]; do
   case $1 in
@@ -30,11 +36,27 @@ while [ $# -gt 0 ]; do
       case $1 in --runs) runs=$2 ;; --chain-runs) chain_runs=$2 ;; --work) work=$2 ;; esac
       shift ;;
     --peers) peers=1 ;;
-    -h|--help) sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --rewrites) rewrites=1 ;;
+    [a-z]*) passes+=("$1") ;;
+    -h|--help) sed -n '2,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) trouble "unknown argument '$1' (--help shows what there is)" ;;
   esac
   shift
 done
+[ $rewrites = 1 ] || [ ${#passes[@]} = 0 ] || trouble "names of passes go with --rewrites"
+environment=${XDG_CACHE_HOME:-$HOME/.cache}/gomai/peers
+make_environment() {
+  if ! cmp -s "$root/tests/bench/peers.txt" "$environment/installed.txt"; then
+    echo "installing the peers into $environment"
+    python3 -m venv "$environment"
+    "$environment/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/bench/peers.txt"
+    cp "$root/tests/bench/peers.txt" "$environment/installed.txt"
+  fi
+}
+if [ $rewrites = 1 ]; then
+  make_environment
+  exec "$environment/bin/python" "$root/tests/bench/rewrites.py" "$bin" "$runs" "${passes[@]}"
+fi
 for program in gomai-opt gomai-split gomai-info gomai-run gomai-extract gomai-merge; do
   [ -x "$bin/$program" ] || trouble "no $program in $bin; run examples/maskrcnn/run.sh or tests/run.sh first, or set GOMAI_BIN"
 done
@@ -45,12 +67,6 @@ model=$work/v2.onnx
 
 "$python" "$root/tests/bench/measure.py" "$bin" "$work" "$runs" "$chain_runs"
 if [ $peers = 1 ]; then
-  environment=${XDG_CACHE_HOME:-$HOME/.cache}/gomai/peers
-  if ! cmp -s "$root/tests/bench/peers.txt" "$environment/installed.txt"; then
-    echo "installing the peers into $environment"
-    python3 -m venv "$environment"
-    "$environment/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/bench/peers.txt"
-    cp "$root/tests/bench/peers.txt" "$environment/installed.txt"
-  fi
+  make_environment
   "$environment/bin/python" "$root/tests/bench/peers.py" "$bin" "$work" "$runs"
 fi

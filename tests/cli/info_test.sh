@@ -8,6 +8,7 @@ expect 0 "2,377 nodes, besides 75 in 22 If bodies and 160 in 1 Loop body" "$info
 expect 0 "IR 7, opset ai.onnx 13; written by pytorch 1.13" "$info" "$stripped"
 expect 0 "185 MB in maskrcnn_v2_op13.weights" "$info" "$stripped"
 expect 0 "3 x height x width" "$info" "$tiny"
+expect 0 "/row + ?, of 47 nodes of open shape" "$info" "$tiny"
 [ "$("$info" "$tiny" | wc -l)" -le 40 ] || fail "the summary doesn't fit a screen"
 [ "$("$info" "$stripped" --scopes | wc -l)" -le 45 ] || fail "the scopes don't fit a screen"
 [ "$("$info" "$stripped" --dynamic | wc -l)" -le 45 ] || fail "the causes don't fit a screen"
@@ -29,6 +30,8 @@ query='assert d["summary"]["nodes"] == 2377 and d["summary"]["body_nodes"] == 23
 check "the summary as JSON" json "$stripped"
 query='assert d["summary"]["inputs"] == [{"name": "image", "dtype": "float32", "shape": [3, "height", "width"]}]'
 check "inputs as JSON" json "$tiny"
+query='assert d["summary"]["macs"]["unknown_nodes"] == 47 and d["summary"]["macs"]["per_row"] > 4e6'
+check "multiply-accumulates as JSON" json "$tiny"
 query='assert len(d["nodes"]) == 2577 and len(d["scopes"]["scopes"]) > 50 and d["dynamic"]["causes"] and d["tensors"]'
 check "all views at once" json "$tiny" --nodes --tensors --dynamic --scopes
 

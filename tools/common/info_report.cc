@@ -10,6 +10,7 @@
 #include "lib/model/domain.h"
 #include "lib/model/dtype.h"
 #include "lib/model/tensor.h"
+#include "lib/shape/macs.h"
 #include "tools/common/info_text.h"
 #include "tools/common/tool.h"
 
@@ -83,7 +84,7 @@ std::string GraphLine(const onnx::ModelProto& proto, const std::vector<OpCensus>
 
 }  // namespace
 
-InfoView SummaryView(const Model& model, const Index& index, bool all) {
+InfoView SummaryView(const Model& model, const Index& index, const Shapes* shapes, bool all) {
   InfoView view;
   const onnx::ModelProto& proto = model.proto();
   const std::vector<OpCensus> censuses = CountOperators(index);
@@ -128,6 +129,13 @@ InfoView SummaryView(const Model& model, const Index& index, bool all) {
                           {"external_files", CountJson(weights.files)},
                           {"constants", weights.constants},
                           {"constant_bytes", weights.constant_bytes}};
+  if (shapes != nullptr) {
+    const Amount macs = CountMacs(index, *shapes);
+    const uint64_t unknown = static_cast<uint64_t>(macs.unknown);
+    view.text += Label(
+        "MACs", macs.Text(false) + (unknown == 0 ? "" : ", of " + Plural(unknown, "node", "nodes") + " of open shape"));
+    view.json["macs"] = {{"fixed", macs.fixed}, {"per_row", macs.per_row}, {"unknown_nodes", macs.unknown}};
+  }
 
   Rows inputs;
   Rows outputs;

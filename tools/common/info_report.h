@@ -17,7 +17,8 @@ struct InfoView {
   nlohmann::ordered_json json;
 };
 
-InfoView SummaryView(const Model& model, const Index& index, bool all);
+// `shapes` may be null: then multiply-accumulates aren't counted.
+InfoView SummaryView(const Model& model, const Index& index, const Shapes* shapes, bool all);
 // Nodes whose address, name or operator fits the glob; with `all` also their inputs, outputs and attributes.
 // kNotFound with the nearest names if none fits; the same for tensors.
 absl::StatusOr<InfoView> NodesView(const Index& index, const std::string& glob, bool all);
