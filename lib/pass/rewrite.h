@@ -57,6 +57,7 @@ class Rewriter {
 
   // --- nodes
   const PassContext& context() const { return *context_; }
+  PassContext& context() { return *context_; }
   const Index& index() const { return context_->index(); }
   Editor& editor() { return context_->editor(); }
   const onnx::NodeProto& proto(NodeId id) const { return *index().node(id).proto; }
