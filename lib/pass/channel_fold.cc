@@ -83,7 +83,10 @@ std::string ChannelFold::PlanWeight(NodeId conv) {
   }
   if (weight == kNone || rewriter_.index().value(weight).origin != Index::Origin::kInitializer ||
       rewriter_.index().value(weight).initializer == nullptr) {
-    return fmt::format("the weights of {} are no initializer that callers can't override", reader);
+    return fmt::format(
+        "the weights of {} are no initializer that callers can't override (lift-constants makes initializers of "
+        "Constant nodes)",
+        reader);
   }
   if (!rewriter_.IsReadOnlyBy(weight, owner)) {
     return fmt::format("the weights of {} are read elsewhere too", reader);
