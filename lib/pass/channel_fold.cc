@@ -35,6 +35,9 @@ std::string ChannelFold::Plan(ValueId value, int64_t axis) {
 std::string ChannelFold::PlanReader(const Index::Use& use, int64_t axis,
                                     std::vector<std::pair<ValueId, int64_t>>* pending) {
   const std::string reader = rewriter_.index().Describe(use.node);
+  if (rewriter_.Is(use.node, "Shape") || rewriter_.Is(use.node, "Size")) {
+    return "";  // of the order of values they see nothing
+  }
   if (use.input != 0) {
     return fmt::format("{} reads it otherwise than as its data", reader);
   }
@@ -83,7 +86,10 @@ std::string ChannelFold::PlanWeight(NodeId conv) {
   }
   if (weight == kNone || rewriter_.index().value(weight).origin != Index::Origin::kInitializer ||
       rewriter_.index().value(weight).initializer == nullptr) {
-    return fmt::format("the weights of {} are no initializer that callers can't override", reader);
+    return fmt::format(
+        "the weights of {} are no initializer that callers can't override (lift-constants makes initializers of "
+        "Constant nodes)",
+        reader);
   }
   if (!rewriter_.IsReadOnlyBy(weight, owner)) {
     return fmt::format("the weights of {} are read elsewhere too", reader);

@@ -200,7 +200,8 @@ int64_t IrVersionOf(int64_t opset) {
 absl::Status CheckReach(const onnx::ModelProto& model, const Index& index) {
   const std::string_view hint = "; the converter doesn't go into it";
   if (model.functions_size() > 0) {
-    return FailedPrecondition("the model has the local function '{}'{}", model.functions(0).name(), hint);
+    return FailedPrecondition("the model has the local function '{}'{}; inline-functions replaces its calls",
+                              model.functions(0).name(), hint);
   }
   if (model.training_info_size() > 0) {
     return FailedPrecondition("the model has training information{}", hint);

@@ -78,6 +78,8 @@ TEST_CASE("programs that write, over hostile models") {
     fs::remove(file);
     WriteFile(file, model.bytes);
     check({Tool("opt"), file, "-o", out, "-p", "prune,sort,fold-identity,fold-constants"});
+    check({Tool("opt"), file, "-o", out, "-p",
+           "inline-functions,decompose-layernorm{unfit=keep},hardsigmoid-mul-to-hardswish{unfit=keep}"});
     check({Tool("merge"), file, good, "-o", out});
     check({Tool("extract"), file, "-o", out, "--outputs", "y"});
     check({Tool("split"), file, "-o", folder / "parts", "--by-size", "1K"});

@@ -207,6 +207,59 @@ F (v) => (w, o) { [neg] t = Neg(v) w = Abs(t) o = Exp(t) }
   CHECK(symbols["t_2"] != "N");
 }
 
+TEST_CASE("bodies that a call hands over read what the caller has") {
+  Model model = LoadModelText(R"(
+<ir_version: 10, opset_import: ["" : 17, "local" : 1]>
+main (bool c, float[2] v, float[2] t) => (float[2] y, float[2] z)
+{
+  y = local.F <body = g () => (float[2] a) { a = Add(v, t) }> (c, t)
+  z = local.F <body = g () => (float[2] b) { b = Sub(v, t) }> (c, v)
+}
+<domain: "local", opset_import: ["" : 17]>
+F <body> (p, v) => (w) { t = Abs(v) w = If (p) <then_branch: graph = @body, else_branch = e () => (float[2] n) { n = Neg(t) }> }
+)");
+  REQUIRE(RunPasses(model, "inline-functions").ok());
+  CHECK(Verify(model, Index(model.proto())).empty());
+  const auto tensor = [](double a, double b) { return testing::MakeTensor(onnx::TensorProto::FLOAT, {2}, {a, b}); };
+  for (const bool taken : {false, true}) {
+    const auto got = Compute(model, {{"c", testing::MakeTensor(onnx::TensorProto::BOOL, {}, {taken ? 1.0 : 0.0})},
+                                     {"v", tensor(-1, 2)},
+                                     {"t", tensor(10, -20)}});
+    INFO(got.status());
+    REQUIRE(got.ok());
+    CheckClose(*got,
+               {{"y", taken ? tensor(9, -18) : tensor(-10, -20)}, {"z", taken ? tensor(-11, 22) : tensor(-1, -2)}},
+               {.bits = true});
+  }
+}
+
+TEST_CASE("overloads are functions of their own") {
+  onnx::ModelProto proto = testing::ParseModel(R"(
+<ir_version: 10, opset_import: ["" : 17, "local" : 1]>
+main (float[2] x) => (float[2] y, float[2] z) { y = local.F(x) z = local.F(x) }
+<domain: "local", opset_import: ["" : 17]>
+F (v) => (w) { w = Neg(v) }
+<domain: "local", opset_import: ["" : 17]>
+G (v) => (w) { w = Abs(v) }
+)");
+  proto.mutable_functions(0)->set_overload("a");
+  proto.mutable_functions(1)->set_name("F");
+  proto.mutable_functions(1)->set_overload("b");
+  proto.mutable_graph()->mutable_node(0)->set_overload("b");
+  proto.mutable_graph()->mutable_node(1)->set_overload("a");
+  Model one = Model::FromProto(proto);
+  REQUIRE(RunPasses(one, "inline-functions{functions=local/F:b}").ok());
+  CHECK(one.proto().graph().node(0).op_type() == "Abs");
+  CHECK(one.proto().graph().node(1).op_type() == "F");
+  REQUIRE(one.proto().functions_size() == 1);
+  CHECK(one.proto().functions(0).overload() == "a");
+  CHECK(one.proto().opset_import_size() == 2);  // the other is still called
+  Model both = Model::FromProto(proto);
+  REQUIRE(RunPasses(both, "inline-functions{functions=F}").ok());
+  CHECK(both.proto().graph().node(1).op_type() == "Neg");
+  CHECK(both.proto().functions_size() == 0);
+}
+
 TEST_CASE("functions that double at every level are refused before they fill the memory") {
   std::string text =
       "<ir_version: 8, opset_import: [\"\" : 17, \"local\" : 1]>\nmain (float[2] x) => (float[2] y) { y = local.F40(x) "

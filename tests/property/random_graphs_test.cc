@@ -325,8 +325,9 @@ TEST_CASE("passes keep random graphs sound, tell what they changed, and settle")
       return model.status().ToString();
     }
     const std::string before = Bytes(*model);
-    for (const char* pass : {"prune", "sort", "dedupe-initializers", "fold-identity", "lift-constants",
-                             "name-nodes{duplicates=true}", "strip-doc-strings", "prune{nodes=false}"}) {
+    for (const char* pass :
+         {"prune", "sort", "dedupe-initializers", "fold-identity", "lift-constants", "name-nodes{duplicates=true}",
+          "strip-doc-strings", "prune{nodes=false}", "inline-functions"}) {
       Model copy = model->Copy();
       const auto first = Run(copy, pass);
       const std::string once = Bytes(copy);

@@ -82,8 +82,8 @@ TEST_CASE("the runtime computes the same bits from a random graph before and aft
       return "before: " + before.status().ToString();
     }
     for (const char* pass : {"prune", "sort", "dedupe-initializers", "fold-identity", "lift-constants",
-                             "name-nodes{duplicates=true}", "fold-constants", "remove-no-ops", "dedupe-nodes",
-                             "fold-constants,fold-identity,remove-no-ops,dedupe-nodes,prune",
+                             "name-nodes{duplicates=true}", "inline-functions", "fold-constants", "remove-no-ops",
+                             "dedupe-nodes", "fold-constants,fold-identity,remove-no-ops,dedupe-nodes,prune",
                              "lift-constants,dedupe-initializers,fold-identity,sort,prune"}) {
       absl::StatusOr<Model> model = Model::Load(stored.file);
       const absl::StatusOr<Pipeline> pipeline = ParsePipeline(pass);
