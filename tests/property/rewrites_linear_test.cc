@@ -1,6 +1,6 @@
-// gemm-to-conv, flatten-gemm-to-conv, matmul-to-gemm and pad-into-conv against ONNX Runtime: random sizes, flags, forms
-// of the bias, opsets and quantisation. Each model is computed before and after; the numbers must be close, as sums in
-// another order are, and enough of the models must have been rewritten.
+// gemm-to-conv, flatten-gemm-to-conv, matmul-to-gemm, pad-into-conv and fold-batchnorm against ONNX Runtime: random
+// sizes, flags, forms of the bias, opsets and quantisation. Each model is computed before and after; the numbers must
+// be close, as sums in another order are, and enough of the models must have been rewritten.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -213,6 +213,41 @@ TEST_CASE("pad-into-conv gives what the Pad and its reader give") {
     const bool rewritten = Check(text, "pad-into-conv", shape, i);
     CHECK((!rewritten || reader != 2 || value != "0"));  // never zeros into MaxPool
     done += rewritten ? 1 : 0;
+  }
+  CHECK(done > 150);
+}
+
+TEST_CASE("fold-batchnorm gives what the layer and its BatchNormalization give") {
+  Dice dice(5);
+  int done = 0;
+  for (unsigned i = 0; i < 300; ++i) {
+    const int64_t opset = std::vector<int64_t>{7, 9, 13, 14, 15, 17, 21}[static_cast<size_t>(dice.Roll(0, 6))];
+    const int64_t kind = dice.Roll(0, 2), group = kind == 2 ? 1 : dice.Roll(1, 2);
+    const int64_t in = group * dice.Roll(1, 2), out = group * dice.Roll(1, 3), kernel = dice.Roll(1, 3);
+    std::vector<int64_t> shape = {dice.Roll(1, 2), in, 4, 5};
+    std::vector<int64_t> dims = {out, in / group, kernel, kernel};
+    std::string layer = fmt::format("Conv <group = {}, pads = [1,0,1,1]> (x, w, c)", group);
+    if (kind == 1) {
+      dims = {in, out / group, kernel, kernel};
+      layer = fmt::format("ConvTranspose <group = {}, strides = [2,1]> (x, w, c)", group);
+    } else if (kind == 2) {
+      const bool flip = dice.Coin();
+      shape.resize(2);
+      dims = flip ? std::vector<int64_t>{out, in} : std::vector<int64_t>{in, out};
+      layer = fmt::format("Gemm <transB = {}, alpha = 0.5, beta = 2.0> (x, w, c)", flip ? 1 : 0);
+    }
+    const auto [constants, nodes] = WeightText(dice, dims, opset);
+    std::vector<std::string> variances, scales;
+    for (int64_t channel = 0; channel < out; ++channel) {
+      variances.push_back(fmt::format("{}", 0.5 * static_cast<double>(dice.Roll(1, 9))));
+      scales.push_back(fmt::format("{}", 0.5 * static_cast<double>(dice.Roll(dice.Coin() ? -2 : 1, 9))));
+    }
+    const std::string text = fmt::format(
+        "{0}main (float[{1}] x) => (float{9} y)\n<{2}, float[{3}] c = {4}, float[{3}] g = {{{5}}}, float[{3}] b = {4}, "
+        "float[{3}] v = {{{6}}}>\n{{\n{7}  p = {8}\n  y = BatchNormalization <epsilon = 0.01> (p, g, b, c, v)\n}}\n",
+        Head(opset), fmt::join(shape, ","), constants, out, dice.Numbers(out, 0.5), fmt::join(scales, ","),
+        fmt::join(variances, ","), nodes, layer, kind == 2 ? "[n,k]" : "[n,k,h,w0]");
+    done += Check(text, "fold-batchnorm", shape, i) ? 1 : 0;
   }
   CHECK(done > 150);
 }
