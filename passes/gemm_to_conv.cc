@@ -83,7 +83,8 @@ const PassInfo& GemmToConvPass() {
           "multiplications as before.\n\n"
           "Not rewritten: a right side that isn't constant; a C that isn't one number or one a column, or that isn't "
           "constant and of another shape than [n]; integers; an empty left side. flatten-gemm-to-conv first writes "
-          "those behind a Flatten as one Conv.",
+          "those behind a Flatten as one Conv. The weight that was read stays; prune removes it if nothing else reads "
+          "it.",
       .effect = Effect::kReassociates,
       .scopes = PassScopes::kAllGraphsAndFunctions,
       .keeps_shapes = true,
@@ -91,7 +92,7 @@ const PassInfo& GemmToConvPass() {
                                   .default_value = "batch",
                                   .help = "what the rows of the left side become: the batch, or the height",
                                   .choices = {"batch", "spatial"}}}),
-      .examples = {"gemm-to-conv", "gemm-to-conv{rows=spatial}", "gemm-to-conv{node=Gemm_12}"},
+      .examples = {"gemm-to-conv,prune", "gemm-to-conv{rows=spatial}", "gemm-to-conv{node=Gemm_12}"},
       .run = Run,
   };
   return info;
