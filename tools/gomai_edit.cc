@@ -7,14 +7,14 @@ namespace gomai {
 namespace {
 
 constexpr char kExamples[] =
-    R"(  gomai-edit model.onnx -o out.onnx --node /extra/MaxPool --attr kernel_shape=3,3 --attr pads=1,1,1,1
+    R"(  gomai-edit in.onnx -o out.onnx --node /extra/MaxPool --attr kernel_shape=3,3 --attr pads=1,1,1,1
       attributes of one node, of the types that the operator's schema says
-  gomai-edit model.onnx -o out.onnx --node 'If_3::then_branch::#4' --const 1=0.5 --this-use-only
+  gomai-edit in.onnx -o out.onnx --node 'If_3::then_branch::#4' --const 1=0.5 --this-use-only
       the constant at input 1 of a node in a body, for that node alone
-  gomai-edit model.onnx -o out.onnx --delete-node Relu_7 --rename logits=scores --opset 17
+  gomai-edit in.onnx -o out.onnx --delete-node Relu_7 --rename logits=scores --opset 17
       several edits, one after the other
-  gomai-edit model.onnx -o out.onnx --insert 'op=Clip,on=x,inputs=.;low;high' --output x --drop-output y
-  gomai-edit model.onnx -o out.onnx --batch N --shape 'boxes:[N,4]'
+  gomai-edit in.onnx -o out.onnx --insert 'op=Clip,on=x,inputs=.;low;high' --drop-output y
+  gomai-edit in.onnx -o out.onnx --batch N --shape 'boxes:[N,4]'
       an open batch
   gomai-edit -if in.onnx -of out.onnx -on Conv_1 -a group int64 2 -da dilations
       the flags of sam4onnx mean what they mean there, long and short, in any order)";

@@ -168,6 +168,10 @@ EditFlags::EditFlags(CLI::App& app) : app_(app) {
   Add("--shape", Kind::kShape, "NAME:SHAPE", "declare a shape: image:1x3x480x640, image:[N,3,?,?]");
   Add("--output", Kind::kOutput, "TENSOR", "make a value an output of the model");
   Add("--drop-output", Kind::kDropOutput, "TENSOR", "make an output a value inside");
+  Add("--layout", Kind::kLayout, "NAME=LAYOUT",
+      "another layout for an input or output: image=nhwc, image=[0,2,3,1], image=same");
+  AddSwitch("--reverse-channels", Kind::kReverseChannels,
+            "take the channels of the --layout before in reverse, RGB for BGR");
   Add("--batch", Kind::kBatch, "N",
       "fix the batch at a number, or open it under a name, with the constants that carry it");
   Add("--opset", Kind::kOpset, "N", "convert to another opset");
@@ -249,6 +253,17 @@ absl::StatusOr<Pipeline> EditFlags::MakePipeline() const {
       case Kind::kDropOutput:
         gatherer.Joined("drop-outputs").Append("outputs", value);
         break;
+      case Kind::kLayout:
+        GOMAI_RETURN_IF_ERROR(pair("", gatherer.Joined("transpose-input")));
+        break;
+      case Kind::kReverseChannels: {
+        Draft* draft = gatherer.Last("transpose-input");
+        if (draft == nullptr) {
+          return InvalidArgument("{} must stand behind the --layout that it belongs to", flag);
+        }
+        draft->options.emplace_back("channels", "reverse");
+        break;
+      }
       case Kind::kBatch:
         if (ParseInt64(value)) {
           gatherer.New("fix-batch").options.emplace_back("size", value);

@@ -44,6 +44,8 @@ class EditFlags {
     kShape,
     kOutput,
     kDropOutput,
+    kLayout,
+    kReverseChannels,
     kBatch,
     kOpset,
     kIrVersion
