@@ -6,10 +6,8 @@
 #include <map>
 #include <optional>
 
-#include "lib/compare/tensors.h"
 #include "lib/graph/verify.h"
-#include "lib/model/save.h"
-#include "lib/shape/infer.h"
+#include "tests/support/kept.h"
 #include "tests/support/paths.h"
 #include "tests/support/run_pass.h"
 
@@ -17,7 +15,6 @@ namespace gomai {
 namespace {
 
 using testing::RunPasses;
-using testing::RuntimeOrSkip;
 
 constexpr const char* kForms[] = {"auto", "conv", "depthwise", "slice", "avgpool", "maxpool3x3"};
 
@@ -51,46 +48,6 @@ std::optional<Model> WithUnitKernels(const Model& model) {
   return any ? std::optional<Model>(std::move(unit)) : std::nullopt;
 }
 
-// What ONNX's checker and the runtime say of a model before and after, and the numbers.
-void CheckKept(const Model& before, const Model& after, Effect effect) {
-  const testing::TemporaryFolder folder;
-  const std::filesystem::path original = folder / "before.onnx";
-  const std::filesystem::path changed = folder / "after.onnx";
-  REQUIRE(Save(before, original, SaveOptions()).ok());
-  REQUIRE(Save(after, changed, SaveOptions()).ok());
-  if (CheckModelFile(original).ok()) {
-    const absl::Status checked = CheckModelFile(changed);
-    INFO(checked);
-    CHECK(checked.ok());
-  }
-  const auto reference = RuntimeOrSkip().Open(original, SessionOptions());
-  const auto candidate = RuntimeOrSkip().Open(changed, SessionOptions());
-  if (Message(candidate.status()).find("AveragePool(1)") != std::string_view::npos) {
-    return;  // ONNX Runtime has none at this opset
-  }
-  INFO(reference.status() << " / " << candidate.status());
-  REQUIRE(reference.ok());
-  REQUIRE(candidate.ok());
-  std::map<std::string, std::vector<int64_t>> shapes;
-  for (const ValueSpec& input : (*reference)->inputs()) {
-    if (input.name == "image") {
-      shapes["image"] = {3, 128, 192};
-    }
-  }
-  const auto feeds = RandomInputs((*reference)->inputs(), 1, shapes, {});
-  INFO(feeds.status());
-  REQUIRE(feeds.ok());
-  const auto expected = (*reference)->Run(*feeds, {});
-  const auto got = (*candidate)->Run(*feeds, {});
-  REQUIRE(expected.ok());
-  REQUIRE(got.ok());
-  for (const auto& [name, tensor] : *expected) {
-    const TensorComparison comparison = CompareTensors(got->at(name), tensor, {.bits = effect == Effect::kBitExact});
-    INFO("output " << name << " " << comparison.problem << " " << comparison.Why());
-    CHECK((comparison.equal || effect == Effect::kApproximate));
-  }
-}
-
 // What a form refuses, it refuses with a reason; what it changes, ONNX's checker takes if it took the original, and the
 // numbers are equal. Few models have such a MaxPool, so those of small models are given a kernel of 1 too.
 TEST_CASE("maxpool-1x1 keeps what every model computes, and settles after one run") {
@@ -116,7 +73,7 @@ TEST_CASE("maxpool-1x1 keeps what every model computes, and settles after one ru
       REQUIRE(again.ok());
       CHECK(again->at(0).changes.empty());
       if (runs) {
-        CheckKept(model, copy, reports->at(0).effect);
+        testing::CheckKept(model, copy, reports->at(0).effect);
       }
     }
   };
