@@ -207,6 +207,16 @@ if [ $with_onnxruntime = 1 ]; then
   fi
 fi
 
+if [ $with_onnxruntime = 1 ] && [ $with_tests = 1 ]; then
+  from_pypi typing_extensions "$PYTHON_TYPING_EXTENSIONS_VERSION"
+  from_pypi ml_dtypes "$PYTHON_ML_DTYPES_VERSION"
+  from_pypi protobuf "$PYTHON_PROTOBUF_VERSION"
+  from_pypi mpmath "$PYTHON_MPMATH_VERSION"
+  from_pypi sympy "$PYTHON_SYMPY_VERSION"
+  from_pypi packaging "$PYTHON_PACKAGING_VERSION"
+  from_pypi onnx "$PYTHON_ONNX_VERSION"
+fi
+
 # --- 5. ONNX, built from its source distribution
 if ! has ONNX; then
   sdist=$downloads/onnx-$ONNX_VERSION.tar.gz
