@@ -105,6 +105,11 @@ while IFS= read -r file; do
   grep -qE '^ *set -[a-z]*u' "$file" || grep -qE '^(source|\.) ' "$file" || [ "$(wc -l <"$file")" -le 3 ] || breach "${file#./}:1: a shell script sets -u at least"
 done < <(text_files | grep '\.sh$')
 
+# --- tests that the list of faults names are there
+while IFS= read -r named; do
+  [ -e "$named" ] || breach "tests/regress/README.md: there is no $named"
+done < <(grep -oE '`tests/[^`]*`' tests/regress/README.md | tr -d '`' | sort -u)
+
 # --- layout
 if command -v clang-format >/dev/null; then
   while IFS= read -r hit; do

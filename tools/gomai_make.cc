@@ -12,11 +12,11 @@ namespace gomai {
 namespace {
 
 constexpr char kExamples[] =
-    R"(  gomai-make Conv -o conv.onnx --input x:float32:1x3x8x8 --random w:float32:4x3x3x3 --attr pads=1,1,1,1
+    R"(  gomai-make Conv -o m.onnx --input x:float32:1x3x8x8 --random w:float32:4x3x3x3 --attr pads=1,1,1,1
       an input, a made-up weight, an attribute; the result's shape is inferred
-  gomai-make Clip -o clip.onnx --input x:float16:[N,4] --const low:float16=0 --const high:float16=6
-  gomai-make Split -o split.onnx --opset 13 --input x:int8:6 --const 'sizes:int64=[2,4]' --output a --output b
-  gomai-make Resize -o up.onnx --input x:float32:1x1x4x4 --input '' --const 'scales:float32=[1,1,2,2]'
+  gomai-make Clip -o m.onnx --input x:float16:[N,4] --const low:float16=0 --const high:float16=6
+  gomai-make Split -o m.onnx --opset 13 --input x:int8:6 --const 'sizes:int64=[2,4]' --output a
+  gomai-make Resize -o m.onnx --input x:float32:1x1x4x4 --input '' --const 'by:float32=[1,1,2,2]'
       an empty name is an input that is absent)";
 
 struct Arguments {

@@ -80,6 +80,13 @@ TEST_CASE("programs that write, over hostile models") {
     check({Tool("opt"), file, "-o", out, "-p", "prune,sort,fold-identity,fold-constants"});
     check({Tool("opt"), file, "-o", out, "-p",
            "inline-functions,decompose-layernorm{unfit=keep},hardsigmoid-mul-to-hardswish{unfit=keep}"});
+    check({Tool("opt"), file, "-o", out, "-p",
+           "explicit-attributes{all=true,unfit=keep},split-to-slice{unfit=keep},slice-negative-steps{unfit=keep},"
+           "expand-to-tile{unfit=keep},large-kernel-pool-split{unfit=keep},resize-to-supported{unfit=keep},"
+           "convtranspose-to-depthtospace{unfit=keep},matmul-to-gemm{unfit=keep},gemm-to-conv{unfit=keep},"
+           "fold-batchnorm{unfit=keep},pad-into-conv{unfit=keep},clip-to-relu{unfit=keep}"});
+    check({Tool("edit"), file, "-o", out, "--node", "#0", "--attr", "axis=1", "--force"});
+    check({Tool("edit"), file, "-o", out, "--batch", "N", "--ir-version", "4", "--rename", "x=image"});
     check({Tool("merge"), file, good, "-o", out});
     check({Tool("extract"), file, "-o", out, "--outputs", "y"});
     check({Tool("split"), file, "-o", folder / "parts", "--by-size", "1K"});

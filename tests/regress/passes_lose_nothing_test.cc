@@ -131,6 +131,57 @@ TEST_CASE("delete-node removes the node and nothing else") {
             [](onnx::ModelProto& model) { model.mutable_graph()->mutable_node()->DeleteSubrange(1, 1); });
 }
 
+TEST_CASE("drop-outputs drops the output and nothing else") {
+  CheckOnly("expose-outputs{tensors=a},drop-outputs{outputs=a}", [](onnx::ModelProto& model) {
+    // What inference said of it stays.
+    onnx::ValueInfoProto& info = *model.mutable_graph()->add_value_info();
+    info.set_name("a");
+    auto& type = *info.mutable_type()->mutable_tensor_type();
+    type.set_elem_type(onnx::TensorProto::FLOAT);
+    auto& batch = *type.mutable_shape()->add_dim();
+    batch.set_dim_param("n");
+    batch.set_denotation("DATA_BATCH");
+    type.mutable_shape()->add_dim()->set_dim_value(3);
+  });
+}
+
+TEST_CASE("set-constants changes the values and nothing else") {
+  CheckOnly("set-constants{const.w=[7,8,9],force=true}", [](onnx::ModelProto& model) {
+    for (onnx::TensorProto& tensor : *model.mutable_graph()->mutable_initializer()) {
+      if (tensor.name() == "w") {
+        const std::array<float, 3> values = {7, 8, 9};
+        const bool typed = tensor.float_data_size() > 0;
+        tensor.clear_float_data();
+        tensor.mutable_dims()->Clear();
+        tensor.add_dims(3);
+        if (typed) {
+          tensor.mutable_float_data()->Add(values.begin(), values.end());
+        } else {
+          tensor.set_raw_data(std::string(reinterpret_cast<const char*>(values.data()), sizeof(values)));
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("rewire changes the input and nothing else") {
+  CheckOnly("rewire{node=#0,in.1=\"\",force=true}",
+            [](onnx::ModelProto& model) { model.mutable_graph()->mutable_node(0)->set_input(1, ""); });
+}
+
+TEST_CASE("set-attributes adds the attribute and nothing else") {
+  CheckOnly("set-attributes{node=#0,attr.extra:float=0.5,force=true}", [](onnx::ModelProto& model) {
+    onnx::AttributeProto& attribute = *model.mutable_graph()->mutable_node(0)->add_attribute();
+    attribute.set_name("extra");
+    attribute.set_type(onnx::AttributeProto::FLOAT);
+    attribute.set_f(0.5F);
+  });
+}
+
+TEST_CASE("set-ir-version changes the number and nothing else") {
+  CheckOnly("set-ir-version{version=11}", [](onnx::ModelProto& model) { model.set_ir_version(11); });
+}
+
 TEST_CASE("insert-node inserts the node and nothing else") {
   CheckOnly("insert-node{op=Relu,on=f}", [](onnx::ModelProto& model) {
     google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes = *model.mutable_graph()->mutable_node();
