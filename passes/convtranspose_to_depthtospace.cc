@@ -43,7 +43,7 @@ class Transposed {
   Transposed(Rewriter& rewriter, bool column_row_depth) : rewriter_(rewriter), crd_(column_row_depth) {}
 
   absl::StatusOr<std::string> Rewrite(NodeId id) {
-    Weight weight;
+    ConstantWeight weight;
     if (std::string why = FindWeight(rewriter_, rewriter_.Input(id, 1), &weight); !why.empty()) {
       return why;
     }
@@ -76,7 +76,7 @@ class Transposed {
     WeightCopy bias_copy;
     const ValueId bias = rewriter_.Input(id, 2);
     if (bias != kNone) {
-      Weight found;
+      ConstantWeight found;
       std::string why = FindWeight(rewriter_, bias, &found);
       if (why.empty() && found.dims != std::vector<int64_t>{out}) {
         why = fmt::format("its bias '{}' isn't a vector of {}", rewriter_.Name(bias), out);
@@ -96,7 +96,7 @@ class Transposed {
   }
 
  private:
-  std::string Read(NodeId id, const Weight& weight, Form* form) const {
+  std::string Read(NodeId id, const ConstantWeight& weight, Form* form) const {
     if (weight.dims.size() != 4) {
       return fmt::format("DepthToSpace has two spatial axes, and its weight has {}",
                          static_cast<int64_t>(weight.dims.size()) - 2);

@@ -159,6 +159,10 @@ class Writer {
         return fmt::format("its padding depends on the size of axis {}, which isn't known; freeze-shapes may settle it",
                            i + 2);
       }
+      if (dilations[i] != 1 && node.op_type() != "Conv") {
+        return fmt::format("runtimes read auto_pad {} of a pool with dilations differently; give pads instead",
+                           auto_pad);
+      }
       const int64_t out = strides[i] == 1 ? 0 : (*size + strides[i] - 1) / strides[i];
       const int64_t total = strides[i] == 1 ? window - 1 : (out - 1) * strides[i] + window - *size;
       if (total < 0) {
@@ -203,7 +207,8 @@ const PassInfo& ExplicitAttributesPass() {
           "at; all=true writes every default that ONNX's schemas declare, for every operator.\n\n"
           "Not rewritten: SAME_UPPER and SAME_LOWER where an unknown size decides the padding, or with a stride above "
           "the window's width, for which the padding would be negative; such of a ConvTranspose, and its output_shape, "
-          "since runtimes differ; VALID with ceil_mode where that may matter; an unknown shape of the weight.",
+          "since runtimes differ, as they do about pools with dilations; VALID with ceil_mode where that may matter; "
+          "an unknown shape of the weight.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphsAndFunctions,
       .options = RewriteOptions({{.name = "operators",

@@ -38,7 +38,7 @@ class BatchNorms {
                            attribute.name());
       }
     }
-    Weight weight;
+    ConstantWeight weight;
     if (std::string reason = FindWeight(rewriter_, rewriter_.Input(layer, 1), &weight); !reason.empty()) {
       return "its weight can't be multiplied: " + reason;
     }
@@ -113,7 +113,7 @@ class BatchNorms {
   }
 
   // Along which axis of its weight the channels of the layer's result lie.
-  std::string OutputAxis(NodeId layer, const Weight& weight, int* axis) const {
+  std::string OutputAxis(NodeId layer, const ConstantWeight& weight, int* axis) const {
     const std::vector<int64_t>& dims = weight.dims;
     if (rewriter_.Is(layer, "Gemm")) {
       if (rewriter_.Opset(layer) < 7) {

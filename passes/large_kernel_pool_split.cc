@@ -65,13 +65,15 @@ class Pools {
     if (const std::string why = Read(id, &whole, &dilations); !why.empty()) {
       return why;
     }
-    const bool ceil = rewriter_.Int(id, "ceil_mode", 0) != 0;
+    if (rewriter_.Int(id, "ceil_mode", 0) != 0 && !CeilIsIdle(id, whole, dilations)) {
+      return "with ceil_mode its last window may reach beyond the input, and where that counts depends on the padding "
+             "of "
+             "each pool";
+    }
     std::string why_not;
-    std::vector<Stage> stages = ceil || !Undilated(dilations) ? std::vector<Stage>() : InBlocks(whole, &why_not);
+    std::vector<Stage> stages = Undilated(dilations) ? InBlocks(whole, &why_not) : std::vector<Stage>();
     if (stages.empty() && average) {
-      return ceil                    ? "with ceil_mode its last windows may be smaller"
-             : !Undilated(dilations) ? "its windows have gaps (dilations)"
-                                     : why_not;
+      return !Undilated(dilations) ? "its windows have gaps (dilations)" : why_not;
     }
     if (stages.empty()) {
       if (most_ < 2) {
@@ -82,13 +84,26 @@ class Pools {
         return why_not;
       }
     }
-    Write(id, average ? "AveragePool" : "MaxPool", stages, dilations, ceil);
+    Write(id, average ? "AveragePool" : "MaxPool", stages, dilations);
     return "";
   }
 
  private:
   static bool Undilated(const std::vector<int64_t>& dilations) {
     return std::all_of(dilations.begin(), dilations.end(), [](int64_t dilation) { return dilation == 1; });
+  }
+
+  // Do the windows end exactly where the padded input ends, so that rounding up gives none more?
+  bool CeilIsIdle(NodeId id, const Stage& whole, const std::vector<int64_t>& dilations) const {
+    for (size_t i = 0; i < whole.kernel.size(); ++i) {
+      const std::optional<int64_t> size = rewriter_.Dim(rewriter_.Input(id, 0), static_cast<int>(i) + 2);
+      const int64_t window = (whole.kernel[i] - 1) * dilations[i] + 1;
+      if (whole.strides[i] != 1 &&
+          (!size || (*size + whole.pads_begin[i] + whole.pads_end[i] - window) % whole.strides[i] != 0)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   // The pool as one stage; why it can't be read, or "".
@@ -205,17 +220,14 @@ class Pools {
     return stages;
   }
 
-  void Write(NodeId id, const std::string& op, const std::vector<Stage>& stages, const std::vector<int64_t>& dilations,
-             bool ceil) {
+  void Write(NodeId id, const std::string& op, const std::vector<Stage>& stages,
+             const std::vector<int64_t>& dilations) {
     std::string input = rewriter_.Name(rewriter_.Input(id, 0));
     for (const Stage& stage : stages) {
       const bool last = &stage == &stages.back();
       std::vector<int64_t> pads = stage.pads_begin;
       pads.insert(pads.end(), stage.pads_end.begin(), stage.pads_end.end());
       std::vector<onnx::AttributeProto> attributes;
-      if (last && ceil) {
-        attributes.push_back(IntAttribute("ceil_mode", 1));
-      }
       if (!Undilated(dilations)) {
         attributes.push_back(IntsAttribute("dilations", dilations));
       }
@@ -260,7 +272,8 @@ const PassInfo& LargeKernelPoolSplitPass() {
           "A maximum is divided likewise, or else into windows in a row that overlap, with the stride in the last and "
           "the padding spread over them; that takes more comparisons, but fewer than the large window does.\n\n"
           "Maxima are exact bit for bit, means are summed in another order and rounded between.\n\n"
-          "Not rewritten: means with padding, ceil_mode or dilations, with a prime factor above max-kernel, or with "
+          "Not rewritten: ceil_mode where it adds a window; means with padding or dilations, with a prime factor above "
+          "max-kernel, or with "
           "overlapping windows; the indices of a MaxPool; auto_pad; unknown sizes of a global pool; more than 16 "
           "pools in a row.",
       .effect = Effect::kReassociates,

@@ -241,7 +241,10 @@ class Resizes {
         node.add_input("");
       }
       if (to_sizes) {
-        node.add_input("");
+        // Before opset 13 scales must be there, if empty.
+        node.add_input(rewriter_.Opset(id) >= 13
+                           ? ""
+                           : rewriter_.AddConstant(id, "no_scales", RawTensor(onnx::TensorProto::FLOAT, {0}, "")));
       }
       node.add_input(rewriter_.AddConstant(id, to_scales ? "scales" : "sizes", std::move(operand)));
       auto& attributes = *node.mutable_attribute();  // all axes are listed now

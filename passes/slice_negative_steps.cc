@@ -70,6 +70,12 @@ class Slices {
         return fmt::format("the size of axis {}, from whose end it counts, isn't known; freeze-shapes may settle it",
                            (*axes)[i]);
       }
+      if ((*ends)[i] == INT32_MAX || (*ends)[i] == INT64_MAX) {
+        return fmt::format(
+            "its end along axis {} is the largest integer, which with a negative step means the end by "
+            "ONNX's definition and the beginning in ONNX Runtime; give the one that is meant",
+            (*axes)[i]);
+      }
       if (*size > kMostIndices) {
         return fmt::format("axis {} has {} elements, too many to list", (*axes)[i], *size);
       }
@@ -123,7 +129,9 @@ const PassInfo& SliceNegativeStepsPass() {
           "constant "
           "indices; axes with positive steps stay with a Slice behind it. Exact bit for bit in every type; no "
           "multiplications.\n\n"
-          "Not rewritten: starts, ends or axes that aren't constant, and an axis whose size isn't known. Steps that "
+          "Not rewritten: starts, ends or axes that aren't constant, an axis whose size isn't known, and the largest "
+          "integer as an end, which ONNX Runtime "
+          "reads otherwise than ONNX. Steps that "
           "aren't constant aren't looked at.",
       .effect = Effect::kBitExact,
       .scopes = PassScopes::kAllGraphsAndFunctions,

@@ -16,7 +16,7 @@ std::string ReadBias(const Rewriter& rewriter, NodeId id, LinearLayer* layer) {
   if (value == kNone || layer->beta == 0) {
     return "";
   }
-  Weight bias;
+  ConstantWeight bias;
   if (const std::string reason = FindWeight(rewriter, value, &bias); !reason.empty()) {
     if (rewriter.FixedShape(value) != std::vector<int64_t>{layer->n}) {
       return fmt::format("{}, and isn't known to be one number a column", reason);
@@ -49,7 +49,7 @@ bool IsLinear(const Rewriter& rewriter, NodeId id) {
   if (!rewriter.Is(id, "MatMul") || rewriter.Rank(rewriter.Input(id, 0)) != 2) {
     return false;
   }
-  Weight weight;
+  ConstantWeight weight;
   const ValueId right = rewriter.Input(id, 1);
   return rewriter.Rank(right) == 2 || (FindWeight(rewriter, right, &weight).empty() && weight.dims.size() == 2);
 }

@@ -25,9 +25,9 @@ struct LinearLayer {
   bool rows_are_outputs = false;  // the weight is [n,k], not [k,n]
   double alpha = 1;
   double beta = 1;
-  Weight weight;
-  std::optional<Weight> bias;  // a constant that is to be added
-  ValueId open_bias = kNone;   // one that isn't constant: [n]
+  ConstantWeight weight;
+  std::optional<ConstantWeight> bias;  // a constant that is to be added
+  ValueId open_bias = kNone;           // one that isn't constant: [n]
 };
 
 // Is it a Gemm, or a MatMul whose operands are known to be matrices?

@@ -79,7 +79,7 @@ struct AxisMap {
   }
 };
 
-std::optional<AxisMap> MapAxis(const Weight& weight, const WeightMove& move) {
+std::optional<AxisMap> MapAxis(const ConstantWeight& weight, const WeightMove& move) {
   const auto from = static_cast<size_t>(weight.axis);
   const int64_t inner = Elements({weight.dims.begin() + weight.axis + 1, weight.dims.end()});
   const int64_t count = Elements(move.dims);
@@ -121,7 +121,8 @@ std::string TakeAlong(const Rewriter& rewriter, ValueId value, const AxisMap& ma
 }
 
 // The copy's scales, multiplied.
-std::string ScaleScales(const Rewriter& rewriter, const Weight& weight, const WeightMove& move, WeightCopy* copy) {
+std::string ScaleScales(const Rewriter& rewriter, const ConstantWeight& weight, const WeightMove& move,
+                        WeightCopy* copy) {
   for (const double factor : move.factors) {
     if (!(factor > 0) || !std::isfinite(factor)) {
       return fmt::format("its weight is quantised, and its scales can't be multiplied by {}", factor);
@@ -189,8 +190,8 @@ int64_t Elements(const std::vector<int64_t>& dims) {
   return count;
 }
 
-std::string FindWeight(const Rewriter& rewriter, ValueId value, Weight* weight) {
-  Weight found;
+std::string FindWeight(const Rewriter& rewriter, ValueId value, ConstantWeight* weight) {
+  ConstantWeight found;
   found.value = value;
   found.tensor = ConstantBehind(rewriter, value);
   if (found.tensor == nullptr) {
@@ -232,7 +233,8 @@ std::string FindWeight(const Rewriter& rewriter, ValueId value, Weight* weight) 
   return "";
 }
 
-std::string CopyWeight(const Rewriter& rewriter, const Weight& weight, const WeightMove& move, WeightCopy* copy) {
+std::string CopyWeight(const Rewriter& rewriter, const ConstantWeight& weight, const WeightMove& move,
+                       WeightCopy* copy) {
   const bool scaled = std::any_of(move.factors.begin(), move.factors.end(), [](double f) { return f != 1; });
   const int64_t count = Elements(move.dims);
   bool same = !scaled && move.dims == weight.dims;

@@ -2,7 +2,7 @@
 
 // A constant weight as rewrites move it: floats, or integers behind a DequantizeLinear, and transformed copies of it.
 //
-//   Weight weight;
+//   ConstantWeight weight;
 //   std::string reason = FindWeight(rewriter, rewriter.Input(gemm, 1), &weight);           // "": found
 //   WeightCopy copy;
 //   reason = CopyWeight(rewriter, weight, {.dims = {n, k, 1, 1}, .source = [&](int64_t i) { ... }}, &copy);
@@ -27,7 +27,7 @@
 
 namespace gomai {
 
-struct Weight {
+struct ConstantWeight {
   ValueId value = kNone;                      // what the operator reads
   const onnx::TensorProto* tensor = nullptr;  // the floats, or the integers
   NodeId dequantize = kNone;
@@ -37,7 +37,7 @@ struct Weight {
 };
 
 // "" or why it is none: not constant, a dtype that networks don't compute in, blocks of scales.
-std::string FindWeight(const Rewriter& rewriter, ValueId value, Weight* weight);
+std::string FindWeight(const Rewriter& rewriter, ValueId value, ConstantWeight* weight);
 
 struct WeightMove {
   std::vector<int64_t> dims;               // of the copy
@@ -58,7 +58,8 @@ struct WeightCopy {
 };
 
 // "" or why it can't be made.
-std::string CopyWeight(const Rewriter& rewriter, const Weight& weight, const WeightMove& move, WeightCopy* copy);
+std::string CopyWeight(const Rewriter& rewriter, const ConstantWeight& weight, const WeightMove& move,
+                       WeightCopy* copy);
 
 // Adds it for `node`; gives the name of what that reads.
 absl::StatusOr<std::string> AddWeight(Rewriter& rewriter, NodeId node, std::string_view what, WeightCopy copy);
