@@ -26,6 +26,9 @@ class TextReader {
     for (SkipBlanks(); at_ < text_.size(); SkipBlanks()) {
       const char c = text_[at_];
       if (c == '[' && wants_element) {
+        if (counts_.empty() && !tensor_.elements.empty()) {
+          return Error("numbers and lists stand side by side");
+        }
         if (counts_.size() == kDeepest) {
           return Error("brackets are nested too deeply");
         }
