@@ -19,6 +19,8 @@
 namespace gomai {
 namespace {
 
+constexpr int64_t kLargestStride = 256;
+
 // What the attributes say, defaults filled in; for the two spatial axes.
 struct Form {
   std::vector<int64_t> kernel, pads, output_padding, taps;
@@ -118,6 +120,13 @@ class Transposed {
         form->group < 1 || weight.dims[0] % form->group != 0 || ints("kernel_shape", 2, 0).size() != 2 ||
         (rewriter_.Ints(id, "kernel_shape") && *rewriter_.Ints(id, "kernel_shape") != form->kernel)) {
       return "its attributes don't fit together";
+    }
+    if (std::count(weight.dims.begin(), weight.dims.end(), 0) > 0) {
+      return "its weight is empty";
+    }
+    if (std::max(form->output_padding[0], form->output_padding[1]) >= std::max<int64_t>(strides[0], 1) ||
+        strides[0] > kLargestStride) {
+      return fmt::format("its output_padding isn't below its stride, or that is above {}", kLargestStride);
     }
     if (strides[0] != strides[1] || strides[0] < 1) {
       return fmt::format("its strides are {}, and DepthToSpace has one block size for both axes",

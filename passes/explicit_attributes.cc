@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::string_view kWindowed[] = {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool"};
 
+constexpr int64_t kLargest = int64_t{1} << 24;  // of what makes sense as a window
+
 class Writer {
  public:
   Writer(Rewriter& rewriter, const PassOptions& options)
@@ -107,6 +109,11 @@ class Writer {
     if (strides.size() != axes || dilations.size() != axes) {
       return "its strides or dilations don't have one value for each spatial axis";
     }
+    for (const std::vector<int64_t>& values : {*kernel, strides, dilations}) {
+      if (std::any_of(values.begin(), values.end(), [](int64_t value) { return value < 1 || value > kLargest; })) {
+        return fmt::format("a kernel, stride or dilation of it isn't between 1 and {}", kLargest);
+      }
+    }
     const std::string auto_pad = rewriter_.String(id, "auto_pad", "NOTSET");
     if (node.op_type() == "ConvTranspose") {
       if (FindAttribute(node, "output_shape") != nullptr) {
@@ -155,7 +162,7 @@ class Writer {
         }
         continue;
       }
-      if (!size && strides[i] > 1) {
+      if ((!size || *size > (int64_t{1} << 48)) && strides[i] > 1) {
         return fmt::format("its padding depends on the size of axis {}, which isn't known; freeze-shapes may settle it",
                            i + 2);
       }

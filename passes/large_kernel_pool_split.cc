@@ -11,6 +11,7 @@ namespace gomai {
 namespace {
 
 constexpr size_t kMostStages = 16;
+constexpr int64_t kLargest = int64_t{1} << 24;  // of what makes sense as a window
 
 struct Stage {
   std::vector<int64_t> kernel, strides, pads_begin, pads_end;
@@ -134,9 +135,18 @@ class Pools {
     whole->strides = rewriter_.Ints(id, "strides").value_or(std::vector<int64_t>(axes, 1));
     *dilations = rewriter_.Ints(id, "dilations").value_or(std::vector<int64_t>(axes, 1));
     const std::vector<int64_t> pads = rewriter_.Ints(id, "pads").value_or(std::vector<int64_t>(2 * axes, 0));
-    if (whole->strides.size() != axes || dilations->size() != axes || pads.size() != 2 * axes ||
-        std::any_of(pads.begin(), pads.end(), [](int64_t pad) { return pad < 0; })) {
+    if (whole->strides.size() != axes || dilations->size() != axes || pads.size() != 2 * axes) {
       return "its attributes don't fit together";
+    }
+    for (size_t i = 0; i < axes; ++i) {
+      for (const int64_t value : {kernel[i], whole->strides[i], (*dilations)[i]}) {
+        if (value < 1 || value > kLargest) {
+          return fmt::format("a kernel, stride or dilation of it isn't between 1 and {}", kLargest);
+        }
+      }
+      if (std::min(pads[i], pads[axes + i]) < 0 || std::max(pads[i], pads[axes + i]) >= kernel[i]) {
+        return "its padding is negative, or as wide as its window";
+      }
     }
     whole->pads_begin.assign(pads.begin(), pads.begin() + static_cast<int64_t>(axes));
     whole->pads_end.assign(pads.begin() + static_cast<int64_t>(axes), pads.end());
@@ -190,7 +200,8 @@ class Pools {
     std::vector<Stage> stages;
     std::vector<int64_t> left = whole.kernel;
     Stage pads = whole;
-    while (std::any_of(left.begin(), left.end(), [](int64_t size) { return size > 1; })) {
+    while (stages.size() <= kMostStages &&
+           std::any_of(left.begin(), left.end(), [](int64_t size) { return size > 1; })) {
       Stage& stage = stages.emplace_back(axes);
       for (size_t i = 0; i < axes; ++i) {
         stage.kernel[i] = std::min(left[i], most_);
@@ -205,8 +216,8 @@ class Pools {
       }
     }
     if (stages.size() > kMostStages) {
-      *why = fmt::format("its window of {} would take {} pools in a row; at most {} are made",
-                         fmt::join(whole.kernel, "x"), stages.size(), kMostStages);
+      *why = fmt::format("its window of {} would take more than {} pools in a row", fmt::join(whole.kernel, "x"),
+                         kMostStages);
       return {};
     }
     stages.back().strides = whole.strides;

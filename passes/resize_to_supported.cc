@@ -16,6 +16,8 @@ namespace {
 
 constexpr int64_t kMostCompared = 1 << 20;  // elements along an axis
 
+constexpr double kLargestScale = 1 << 20;
+
 // Along one axis.
 struct Axis {
   std::optional<int64_t> from, to;  // sizes; unset: open
@@ -178,12 +180,12 @@ class Resizes {
       Axis& axis = (*axes)[static_cast<size_t>(at)];
       if (by_scales) {
         axis.scale = (*scales)[i];
+        if (!(axis.scale > 0) || axis.scale > kLargestScale || axis.from.value_or(0) > (int64_t{1} << 40)) {
+          return "its scales aren't positive, or absurdly large";
+        }
         axis.to = axis.from
                       ? std::optional(static_cast<int64_t>(std::floor(static_cast<double>(*axis.from) * axis.scale)))
                       : std::nullopt;
-        if (!(axis.scale > 0)) {
-          return "its scales aren't positive";
-        }
         continue;
       }
       axis.to = (*targets)[i];
@@ -260,7 +262,8 @@ class Resizes {
   absl::StatusOr<std::string> WriteConvTranspose(NodeId id, const std::vector<Axis>& axes) {
     const ValueId data = rewriter_.Input(id, 0);
     const int dtype = rewriter_.Dtype(data);
-    if (axes.size() < 3 || axes.size() > 5 || axes[0].scale != 1 || axes[1].scale != 1 || !axes[1].from) {
+    if (axes.size() < 3 || axes.size() > 5 || axes[0].scale != 1 || axes[1].scale != 1 || !axes[1].from ||
+        *axes[1].from < 1 || *axes[1].from > (int64_t{1} << 24)) {
       return "a ConvTranspose needs a batch and a known number of channels in front, both of which stay";
     }
     std::vector<int64_t> factors;

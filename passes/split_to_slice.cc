@@ -34,7 +34,7 @@ class Splits {
     if (!sizes) {
       return why;
     }
-    if (std::any_of(sizes->begin(), sizes->end(), [](int64_t size) { return size < 0; }) ||
+    if (std::any_of(sizes->begin(), sizes->end(), [](int64_t size) { return size < 0 || size > (int64_t{1} << 48); }) ||
         sizes->size() != static_cast<size_t>(node.output_size())) {
       return fmt::format("its sizes [{}] don't fit its {} results", fmt::join(*sizes, ","), node.output_size());
     }
