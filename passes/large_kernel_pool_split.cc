@@ -150,6 +150,14 @@ class Pools {
     }
     whole->pads_begin.assign(pads.begin(), pads.begin() + static_cast<int64_t>(axes));
     whole->pads_end.assign(pads.begin() + static_cast<int64_t>(axes), pads.end());
+    // With one window along an axis its stride says nothing, and any will do.
+    for (size_t i = 0; i < axes; ++i) {
+      const std::optional<int64_t> size = rewriter_.Dim(rewriter_.Input(id, 0), static_cast<int>(i) + 2);
+      if (size && *size >= kernel[i] && *size - kernel[i] < whole->strides[i] && whole->strides[i] < kernel[i] &&
+          (*dilations)[i] == 1 && pads[i] == 0 && pads[axes + i] == 0) {
+        whole->strides[i] = kernel[i];
+      }
+    }
     return "";
   }
 

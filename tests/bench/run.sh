@@ -54,6 +54,7 @@ make_environment() {
   fi
 }
 if [ $rewrites = 1 ]; then
+  [ -x "$bin/gomai-opt" ] || trouble "no gomai-opt in $bin; run tests/run.sh first, or set GOMAI_BIN"
   make_environment
   exec "$environment/bin/python" "$root/tests/bench/rewrites.py" "$bin" "$runs" "${passes[@]}"
 fi
