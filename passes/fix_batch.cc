@@ -31,28 +31,12 @@ absl::Status Run(PassContext& context) {
   if (size < 1) {
     return InvalidArgument("the option 'size' must be at least 1, not {}", size);
   }
-  BatchAxis axis;
-  if (const std::vector<std::string> inputs = context.options().List("inputs"); !inputs.empty()) {
-    GOMAI_ASSIGN_OR_RETURN(axis, NamedBatchAxis(model, inputs));
-  } else {
-    std::vector<std::string> why_not;
-    GOMAI_ASSIGN_OR_RETURN(const std::vector<BatchAxis> axes, FindBatchAxes(model, context.index(), size, &why_not));
-    if (axes.empty()) {
-      context.diagnostics().Warn("", "the model has no batch axis, so nothing was changed{}{}",
-                                 why_not.empty() ? "" : ": ", fmt::join(why_not, "; "));
-      return absl::OkStatus();
-    }
-    if (axes.size() > 1 && axes.front().size != size) {
-      std::vector<std::string> texts;
-      for (const BatchAxis& candidate : axes) {
-        texts.push_back(candidate.Text());
-      }
-      return FailedPrecondition(
-          "several inputs could have the batch as their leading dim: {}; say which with inputs=A or inputs=A;B",
-          fmt::join(texts, "; "));
-    }
-    axis = axes.front();
+  GOMAI_ASSIGN_OR_RETURN(const std::optional<BatchAxis> found,
+                         ChooseBatchAxis(context, context.options().List("inputs"), size));
+  if (!found) {
+    return absl::OkStatus();
   }
+  const BatchAxis& axis = *found;
   if (axis.size == size && axis.symbols.empty()) {
     return absl::OkStatus();
   }

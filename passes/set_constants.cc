@@ -220,13 +220,7 @@ class Setter {
         return ResourceExhausted("{} holds {}; at most {} are taken", wanted.text.substr(1),
                                  FormatBytes(file.bytes().size()), FormatBytes(kLargest));
       }
-      onnx::TensorProto tensor = RawTensor(
-          dtype, file.shape(), std::string(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()));
-      if (dtype == onnx::TensorProto::STRING) {
-        tensor.clear_raw_data();
-        tensor.mutable_string_data()->Add(file.strings().begin(), file.strings().end());
-      }
-      return tensor;
+      return ToTensorProto(file);
     }
     GOMAI_ASSIGN_OR_RETURN(TensorText text, ParseTensorText(wanted.text));
     // One element stands for any shape of one, and a list without brackets for any vector.

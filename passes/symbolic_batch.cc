@@ -164,28 +164,12 @@ absl::Status Run(PassContext& context) {
   if (context.options().String("symbol").empty()) {
     return InvalidArgument("the option 'symbol' must be a name, such as N or batch");
   }
-  BatchAxis axis;
-  if (const std::vector<std::string> inputs = context.options().List("inputs"); !inputs.empty()) {
-    GOMAI_ASSIGN_OR_RETURN(axis, NamedBatchAxis(model, inputs));
-  } else {
-    std::vector<std::string> why_not;
-    GOMAI_ASSIGN_OR_RETURN(const std::vector<BatchAxis> axes, FindBatchAxes(model, context.index(), 0, &why_not));
-    if (axes.empty()) {
-      context.diagnostics().Warn("", "the model has no batch axis, so nothing was changed{}{}",
-                                 why_not.empty() ? "" : ": ", fmt::join(why_not, "; "));
-      return absl::OkStatus();
-    }
-    if (axes.size() > 1) {
-      std::vector<std::string> texts;
-      for (const BatchAxis& candidate : axes) {
-        texts.push_back(candidate.Text());
-      }
-      return FailedPrecondition(
-          "several inputs could have the batch as their leading dim: {}; say which with inputs=A or inputs=A;B",
-          fmt::join(texts, "; "));
-    }
-    axis = axes.front();
+  GOMAI_ASSIGN_OR_RETURN(std::optional<BatchAxis> found,
+                         ChooseBatchAxis(context, context.options().List("inputs"), -1));
+  if (!found) {
+    return absl::OkStatus();
   }
+  BatchAxis axis = *std::move(found);
   if (axis.size == 0) {
     if (axis.symbols != std::vector<std::string>{context.options().String("symbol")}) {
       context.diagnostics().Note("", "the batch of {} is open already", axis.Text());

@@ -73,10 +73,7 @@ absl::StatusOr<OneOpInput> ParseInput(const std::string& flag, const std::string
   }
   spec.symbols.assign(spec.shape.size(), "");
   GOMAI_ASSIGN_OR_RETURN(const HostTensor made, RandomTensor(spec, seed, spec.shape));
-  input.value.emplace();
-  input.value->set_data_type(named.second);
-  input.value->mutable_dims()->Add(spec.shape.begin(), spec.shape.end());
-  input.value->set_raw_data(std::string(made.bytes().begin(), made.bytes().end()));
+  input.value = ToTensorProto(made);
   return input;
 }
 

@@ -14,6 +14,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +44,11 @@ absl::StatusOr<std::vector<BatchAxis>> FindBatchAxes(const Model& model, const I
 
 // Of the inputs named; rank and sizes are checked. kInvalidArgument, kNotFound.
 absl::StatusOr<BatchAxis> NamedBatchAxis(const Model& model, const std::vector<std::string>& inputs);
+
+// The axis that a pass is about: of the inputs named, else the one that is found. nullopt, with a warning: the model
+// has none. kFailedPrecondition: several could be meant, and the first isn't of that size already (-1: of none).
+absl::StatusOr<std::optional<BatchAxis>> ChooseBatchAxis(const PassContext& context,
+                                                         const std::vector<std::string>& inputs, int64_t size);
 
 // One element of a constant operand that holds the old batch, or a multiple of it.
 struct BakedSize {

@@ -281,4 +281,29 @@ absl::StatusOr<BatchAxis> NamedBatchAxis(const Model& model, const std::vector<s
   return axis;
 }
 
+absl::StatusOr<std::optional<BatchAxis>> ChooseBatchAxis(const PassContext& context,
+                                                         const std::vector<std::string>& inputs, int64_t size) {
+  if (!inputs.empty()) {
+    GOMAI_ASSIGN_OR_RETURN(BatchAxis axis, NamedBatchAxis(context.model(), inputs));
+    return std::optional(std::move(axis));
+  }
+  std::vector<std::string> why_not;
+  GOMAI_ASSIGN_OR_RETURN(std::vector<BatchAxis> axes, FindBatchAxes(context.model(), context.index(), size, &why_not));
+  if (axes.empty()) {
+    context.diagnostics().Warn("", "the model has no batch axis, so nothing was changed{}{}",
+                               why_not.empty() ? "" : ": ", fmt::join(why_not, "; "));
+    return std::optional<BatchAxis>();
+  }
+  if (axes.size() > 1 && axes.front().size != size) {
+    std::vector<std::string> texts;
+    for (const BatchAxis& candidate : axes) {
+      texts.push_back(candidate.Text());
+    }
+    return FailedPrecondition(
+        "several inputs could have the batch as their leading dim: {}; say which with inputs=A or inputs=A;B",
+        fmt::join(texts, "; "));
+  }
+  return std::optional(std::move(axes.front()));
+}
+
 }  // namespace gomai

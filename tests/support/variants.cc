@@ -25,23 +25,6 @@ bool DrawsNumbers(const Model& model) {
                      [](const Index::Node& node) { return IsRandomOp(*node.proto); });
 }
 
-onnx::TensorProto ToProto(const std::string& name, const HostTensor& tensor) {
-  onnx::TensorProto proto;
-  proto.set_name(name);
-  proto.set_data_type(tensor.dtype());
-  for (const int64_t dim : tensor.shape()) {
-    proto.add_dims(dim);
-  }
-  if (tensor.is_string()) {
-    for (const std::string& text : tensor.strings()) {
-      proto.add_string_data(text);
-    }
-  } else {
-    SetRawData(proto, std::string(tensor.bytes().begin(), tensor.bytes().end()));
-  }
-  return proto;
-}
-
 // Inputs as the test data beside the model has them, else made up; nullopt: neither can be had.
 std::optional<NamedTensors> FeedsFor(const fs::path& file, const std::vector<ValueSpec>& inputs) {
   NamedTensors feeds;
@@ -81,7 +64,9 @@ Model WithConstants(const Model& model, const NamedTensors& feeds, int first, Na
   *left = feeds;
   for (int i = inputs.size() - 1; i >= first; --i) {
     if (const auto feed = feeds.find(inputs[i].name()); feed != feeds.end()) {
-      *proto.mutable_graph()->add_initializer() = ToProto(feed->first, feed->second);
+      onnx::TensorProto& initializer = *proto.mutable_graph()->add_initializer();
+      initializer = ToTensorProto(feed->second);
+      initializer.set_name(feed->first);
       left->erase(feed->first);
       inputs.DeleteSubrange(i, 1);
     }
