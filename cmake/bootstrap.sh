@@ -167,10 +167,16 @@ if [ $with_tests = 1 ] && [ ! -d "$cache/onnx-testdata" ]; then
   from_suite libonnx-testdata onnx-testdata "$codename" bookworm trixie testing \
     || say "no suite of the mirror has libonnx-testdata; the tests go without its models"
 fi
-if [ $with_onnxruntime = 1 ] && ! has OnnxRuntimeHeaders; then
+# Headers older than wanted are used too, but newer ones are looked for once.
+headers=$(sed -n 's/^OnnxRuntimeHeaders \([0-9.]*\) .*/\1/p' <<<"$found")
+looked=$cache/onnxruntime-headers/looked-for-$ONNXRUNTIME_HEADERS_WANTED
+if [ $with_onnxruntime = 1 ] && ! newer "$ONNXRUNTIME_HEADERS_WANTED" "${headers:-0}" && [ ! -e "$looked" ]; then
   # shellcheck disable=SC2086
-  from_suite libonnxruntime-dev onnxruntime-headers $ONNXRUNTIME_HEADER_SUITES \
-    || say "no suite of the mirror has ONNX Runtime's headers; building without it: gomai-run and gomai-verify will say so"
+  if from_suite libonnxruntime-dev onnxruntime-headers $ONNXRUNTIME_HEADER_SUITES; then
+    touch "$looked"
+  elif [ -z "$headers" ]; then
+    say "no suite of the mirror has ONNX Runtime's headers; building without it: gomai-run and gomai-verify will say so"
+  fi
 fi
 
 # --- 4. from PyPI
