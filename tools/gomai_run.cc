@@ -1,10 +1,10 @@
 // gomai-run: run a model, or the parts of a split as a chain; write outputs, dump what crosses, take times.
-#include <fmt/ranges.h>
-
 #include "lib/base/text.h"
 #include "lib/runtime/npy.h"
+#include "lib/runtime/sentinel.h"
 #include "lib/split/runner.h"
-#include "tools/common/tool.h"
+#include "tools/common/run_report.h"
+#include "tools/common/target_flags.h"
 
 namespace gomai {
 namespace {
@@ -14,7 +14,9 @@ constexpr char kExamples[] = R"(  gomai-run model.onnx --input image=image.npy -
   gomai-run parts/manifest.json --input image=image.npy -o outputs/ --dump-parts dump/
       the parts as a chain, and what goes in and out of each as dump/PART/TENSOR.npy
   gomai-run model.onnx --random --input-shape image:3x480x640 --warmup 1 --runs 5
-      times on made-up inputs, the same on every machine)";
+      times on made-up inputs, the same on every machine
+  gomai-run parts/manifest.json --target npu.json --input image=image.npy -o outputs/
+      the parts for an NPU on the NPU that npu.json describes, the others on the CPU)";
 
 struct Arguments {
   std::string model;
@@ -24,8 +26,8 @@ struct Arguments {
   std::vector<std::string> shapes;
   RunOptions run;
   std::string dump_parts;
-  std::string optimization = "off";
-  RuntimeFlags runtime;
+  bool compile_only = false;
+  TargetFlags target;
 };
 
 absl::StatusOr<NamedTensors> Feeds(const Arguments& arguments, const Runner& runner) {
@@ -49,76 +51,62 @@ absl::StatusOr<NamedTensors> Feeds(const Arguments& arguments, const Runner& run
   return feeds;
 }
 
-std::string Milliseconds(double seconds) { return fmt::format("{:.1f}", seconds * 1e3); }
-
-std::string OutputTable(const Runner& runner, const RunReport& report) {
-  std::vector<std::vector<std::string>> rows;
-  for (const std::string& name : runner.output_names()) {
-    const HostTensor& tensor = report.outputs.at(name);
-    const TensorRange range = RangeOf(tensor);
-    rows.push_back({name, DtypeName(tensor.dtype()), fmt::format("[{}]", fmt::join(tensor.shape(), ",")),
-                    range.min.empty() ? "-" : range.min, range.max.empty() ? "-" : range.max,
-                    fmt::format("{}", range.nan + range.infinite)});
+// What a provider left unwritten of its results is none.
+absl::Status CheckWritten(const PartRun& run) {
+  for (const auto& [name, tensor] : run.outputs) {
+    if (const std::string unwritten = run.on_target ? DescribeUnwritten(tensor) : ""; !unwritten.empty()) {
+      return FailedPrecondition("part '{}': of its output '{}' {}", run.part, name, unwritten);
+    }
   }
-  return Table({"output", "dtype", "shape", "min", "max", "not finite"}, rows, {false, false, false, true, true, true});
-}
-
-std::string TimeTable(const RunReport& report) {
-  std::vector<std::vector<std::string>> rows;
-  const double whole = Median(report.seconds);
-  const auto add = [&](const std::string& name, const std::vector<double>& seconds) {
-    rows.push_back({name, Milliseconds(Minimum(seconds)), Milliseconds(Median(seconds)),
-                    fmt::format("{:.0f} %", whole > 0 ? 100 * Median(seconds) / whole : 0)});
-  };
-  for (const auto& [part, seconds] : report.parts) {
-    add(part, seconds);
-  }
-  add("all", report.seconds);
-  return Table({"part", "min ms", "median ms", "share"}, rows, {false, true, true, true});
-}
-
-nlohmann::ordered_json Document(const Backend& backend, const Runner& runner, const RunReport& report) {
-  nlohmann::ordered_json outputs = nlohmann::ordered_json::array();
-  for (const std::string& name : runner.output_names()) {
-    const HostTensor& tensor = report.outputs.at(name);
-    const TensorRange range = RangeOf(tensor);
-    outputs.push_back({{"name", name}, {"dtype", DtypeName(tensor.dtype())}, {"shape", tensor.shape()}});
-    outputs.back().update({{"min", range.min}, {"max", range.max}, {"nan", range.nan}, {"infinite", range.infinite}});
-  }
-  nlohmann::ordered_json parts = nlohmann::ordered_json::array();
-  for (const auto& [part, seconds] : report.parts) {
-    parts.push_back({{"name", part}, {"seconds", seconds}});
-  }
-  return {{"runtime", backend.Describe()}, {"outputs", outputs}, {"seconds", report.seconds}, {"parts", parts}};
+  return absl::OkStatus();
 }
 
 absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
-  arguments.runtime.runtime.diagnostics = tool.diagnostics();
-  GOMAI_ASSIGN_OR_RETURN(arguments.runtime.session.optimization, ParseOptimization(arguments.optimization));
-  GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend, LoadOnnxRuntime(arguments.runtime.runtime));
-  ChainOptions options;
-  options.session = arguments.runtime.session;
-  options.progress = [&tool](const std::string& what) { tool.Progress(what); };
+  if (arguments.target.list_devices) {
+    GOMAI_RETURN_IF_ERROR(ListDevices(tool, arguments.target));
+    return 0;
+  }
+  if (arguments.model.empty()) {
+    return InvalidArgument("a model or a manifest is required (--help shows how)");
+  }
+  arguments.target.runtime.runtime.diagnostics = tool.diagnostics();
+  GOMAI_ASSIGN_OR_RETURN(const ChainOptions options, ChainOptionsFrom(tool, arguments.target));
+  tool.FinishOnInterrupt();
+  GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend, LoadOnnxRuntime(arguments.target.runtime.runtime));
   GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Runner> runner, Runner::Open(arguments.model, *backend, options));
-  GOMAI_ASSIGN_OR_RETURN(const NamedTensors feeds, Feeds(arguments, *runner));
-  arguments.run.dump_parts = arguments.dump_parts;
-  arguments.run.progress = options.progress;
-  GOMAI_ASSIGN_OR_RETURN(const RunReport report, RunTimed(*runner, feeds, arguments.run));
-  if (!arguments.folder.empty()) {
+  RunReport report;
+  absl::Status ran = runner->failure();
+  if (ran.ok() && !arguments.compile_only) {
+    GOMAI_ASSIGN_OR_RETURN(const NamedTensors feeds, Feeds(arguments, *runner));
+    arguments.run.dump_parts = arguments.dump_parts;
+    arguments.run.progress = options.progress;
+    arguments.run.cancelled = &Tool::Interrupted;
+    arguments.run.check = &CheckWritten;
+    absl::StatusOr<RunReport> done = RunTimed(*runner, feeds, arguments.run);
+    ran = done.status();
+    if (done.ok()) {
+      report = *std::move(done);
+    }
+  } else if (ran.ok() && runner->evidence().empty()) {
+    return InvalidArgument("--compile-only compiles for a target; name it with --ep or --target");
+  }
+  tool.document() = RunDocument(backend->Describe(), *runner, report);
+  if (!ran.ok()) {
+    tool.Print(EvidenceText(runner->evidence()));
+    return ran;
+  }
+  if (!arguments.folder.empty() && !report.outputs.empty()) {
     std::vector<std::filesystem::path> inputs;
     for (const std::string& input : arguments.inputs) {
       inputs.emplace_back(input.substr(input.find('=') + 1));
     }
     GOMAI_RETURN_IF_ERROR(WriteTensors(arguments.folder, report.outputs, inputs));
   }
-  if (tool.json()) {
-    tool.document() = Document(*backend, *runner, report);
-    return 0;
+  tool.Print(arguments.compile_only ? EvidenceText(runner->evidence())
+                                    : RunText(backend->Describe(), *runner, report, arguments.run.warmup));
+  if (report.cancelled) {
+    return Internal("interrupted after {} of {} runs", report.seconds.size(), arguments.run.runs);
   }
-  tool.Print(fmt::format("{}, {} {} after {} {}\n\n", backend->Describe(), report.seconds.size(),
-                         report.seconds.size() == 1 ? "run" : "runs", arguments.run.warmup,
-                         arguments.run.warmup == 1 ? "warm-up" : "warm-ups"));
-  tool.Print(OutputTable(*runner, report) + "\n" + TimeTable(report));
   return 0;
 }
 
@@ -129,7 +117,7 @@ int main(int argc, char** argv) {
   gomai::Tool tool("gomai-run", "run a model, or the parts of a split as a chain", gomai::kExamples);
   gomai::Arguments arguments;
   CLI::App& app = tool.app();
-  app.add_option("model", arguments.model, "a model, a manifest.json, or the folder of a split")->required();
+  app.add_option("model", arguments.model, "a model, a manifest.json, or the folder of a split");
   app.add_option("--input", arguments.inputs, "NAME=FILE.npy (.npz, .pb), or FILE.npz for all arrays in it (repeat)")
       ->type_name("NAME=FILE")
       ->allow_extra_args(false);
@@ -143,8 +131,7 @@ int main(int argc, char** argv) {
       ->type_name("DIR");
   app.add_option("--runs", arguments.run.runs, "counted runs (default: 1)")->type_name("N");
   app.add_option("--warmup", arguments.run.warmup, "runs before them that don't count (default: 0)")->type_name("N");
-  app.add_option("--optimization", arguments.optimization, "off (default: the reference), basic, extended or all")
-      ->type_name("LEVEL");
-  gomai::AddRuntimeFlags(app, &arguments.runtime);
+  app.add_flag("--compile-only", arguments.compile_only, "open what runs on the target, tell where it went, and stop");
+  gomai::AddTargetFlags(app, &arguments.target);
   return tool.Main(argc, argv, [&] { return gomai::Run(tool, arguments); });
 }

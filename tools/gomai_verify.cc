@@ -17,9 +17,9 @@ constexpr char kExamples[] = R"(  gomai-verify model.onnx parts/manifest.json --
       a part of your own in place of one of the split's, each part judged on the reference's tensors)";
 
 absl::StatusOr<int> Run(Tool& tool, VerifyArguments& arguments) {
-  arguments.runtime.runtime.diagnostics = tool.diagnostics();
+  arguments.target.runtime.runtime.diagnostics = tool.diagnostics();
   GOMAI_ASSIGN_OR_RETURN(const EquivalenceOptions options, VerifyOptions(tool, arguments));
-  GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend, LoadOnnxRuntime(arguments.runtime.runtime));
+  GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend, LoadOnnxRuntime(arguments.target.runtime.runtime));
   GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Equivalence> equivalence,
                          Equivalence::Open(arguments.reference, arguments.candidate, *backend, options));
   GOMAI_RETURN_IF_ERROR(SetVerifyTolerances(arguments, *equivalence));

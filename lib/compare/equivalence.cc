@@ -42,7 +42,7 @@ absl::StatusOr<std::unique_ptr<Equivalence>> Equivalence::Open(const std::filesy
     equivalence->needed_ = equivalence->chain_->InputsFor(equivalence->InputNames());
     GOMAI_RETURN_IF_ERROR(equivalence->CheckInputs(equivalence->needed_));
   } else {
-    if (!options.replace.empty() || options.isolated) {
+    if (!options.candidate.replace.empty() || options.isolated) {
       return InvalidArgument("'{}' is a model, not a manifest: it has no parts to {}", candidate.string(),
                              options.isolated ? "run one by one" : "replace");
     }
@@ -62,10 +62,8 @@ void Equivalence::AddRow(EquivalenceRow row) {
 }
 
 absl::Status Equivalence::OpenChain(const std::filesystem::path& file, Backend& backend) {
-  ChainOptions options;
-  options.session = options_.candidate;
+  ChainOptions options = options_.candidate;
   options.progress = options_.progress;
-  options.replace = options_.replace;
   // Parts with unaligned weights are opened from an aligned copy; then the chain can't check their digests itself.
   GOMAI_ASSIGN_OR_RETURN(const Manifest manifest, ReadManifest(file));
   for (const ManifestPart& part : manifest.parts) {
@@ -175,7 +173,7 @@ absl::Status Equivalence::OpenModel(const std::filesystem::path& file, Backend& 
     options_.progress(fmt::format("opening {}", file.filename().string()));
   }
   GOMAI_ASSIGN_OR_RETURN(const std::filesystem::path aligned, copies_.Aligned(file));
-  absl::StatusOr<std::unique_ptr<Session>> session = backend.Open(aligned, options_.candidate);
+  absl::StatusOr<std::unique_ptr<Session>> session = backend.Open(aligned, options_.candidate.session);
   if (!session.ok()) {
     return Annotate(session.status(), fmt::format("the candidate '{}'", file.string()));
   }

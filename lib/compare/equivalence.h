@@ -33,8 +33,7 @@ namespace gomai {
 
 struct EquivalenceOptions {
   SessionOptions reference;
-  SessionOptions candidate;
-  std::map<std::string, std::filesystem::path> replace;  // part -> file
+  ChainOptions candidate;  // its sessions, replacements, target; a model's, too
   bool isolated = false;
   std::function<void(const std::string& what)> progress;
 };

@@ -110,6 +110,11 @@ absl::Status CheckFeeds(const std::vector<ValueSpec>& inputs, const NamedTensors
   return absl::OkStatus();
 }
 
+const Placement& Session::placement() const {
+  static const auto& none = *new Placement;
+  return none;
+}
+
 absl::StatusOr<Optimization> ParseOptimization(std::string_view text) {
   constexpr std::pair<std::string_view, Optimization> kLevels[] = {{"off", Optimization::kDisabled},
                                                                    {"basic", Optimization::kBasic},

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/runtime/placement.h"
 #include "lib/runtime/tensor.h"
 
 namespace gomai {
@@ -31,7 +33,12 @@ absl::StatusOr<Optimization> ParseOptimization(std::string_view text);
 struct SessionOptions {
   std::string ep = "cpu";  // execution provider
   std::vector<std::pair<std::string, std::string>> ep_options;
-  std::filesystem::path ep_library;                                  // plugin provider
+  std::filesystem::path ep_library;  // plugin provider
+  // Of a plugin provider's devices: "npu", "gpu", "cpu", or an index into Backend::Devices(); "": the only one, or its
+  // only NPU.
+  std::string ep_device;
+  bool record_placement = false;  // see Session::placement
+  bool forbid_fallback = false;   // asked of a runtime that can't tell placement: it refuses what lands on the CPU
   Optimization optimization = Optimization::kDisabled;               // the reference session's; kAll for speed
   int threads = 0;                                                   // intra-op; 0: as many as cores
   std::vector<std::pair<std::string, std::string>> session_options;  // runtime's own config entries
@@ -48,6 +55,10 @@ struct ValueSpec {
 
 using NamedTensors = std::map<std::string, HostTensor>;
 
+// Memory for a result whose sizes the model declares; nullopt leaves it to the runtime. What it holds before the run is
+// seen by whoever looks for results that a provider never wrote.
+using OutputMemory = std::function<std::optional<HostTensor>(const ValueSpec& output)>;
+
 class Session {
  public:
   virtual ~Session() = default;
@@ -55,7 +66,14 @@ class Session {
   virtual const std::vector<ValueSpec>& outputs() const = 0;
   // Outputs asked for ({}: all). Inputs are checked first: unknown or missing name, dtype, rank, fixed dim:
   // kInvalidArgument naming it. What the runtime says when a node fails comes back as kInternal, with the node's name.
-  virtual absl::StatusOr<NamedTensors> Run(const NamedTensors& feeds, const std::vector<std::string>& outputs) = 0;
+  absl::StatusOr<NamedTensors> Run(const NamedTensors& feeds, const std::vector<std::string>& outputs) {
+    return Run(feeds, outputs, {});
+  }
+  virtual absl::StatusOr<NamedTensors> Run(const NamedTensors& feeds, const std::vector<std::string>& outputs,
+                                           const OutputMemory& memory) = 0;
+  // Where the nodes are, if that was asked for (SessionOptions::record_placement): known once the session is made, or,
+  // with a runtime older than 1.24, after its first run.
+  virtual const Placement& placement() const;
 };
 
 class Backend {
@@ -68,6 +86,13 @@ class Backend {
   virtual absl::StatusOr<std::unique_ptr<Session>> OpenBytes(const std::string& model,
                                                              const SessionOptions& options) = 0;
   virtual absl::StatusOr<std::vector<std::string>> Providers() const = 0;
+  // What the runtime lists, after it has loaded the plugin provider of `options`, if that names one. Empty before
+  // version 1.22.
+  virtual absl::StatusOr<std::vector<DeviceInfo>> Devices(const SessionOptions& options) = 0;
+  // Those that a session with these options would use; empty for a provider built into the library. Errors: as Open
+  // for what names no device.
+  virtual absl::StatusOr<std::vector<DeviceInfo>> SelectDevices(const SessionOptions& options) = 0;
+  virtual std::string version() const = 0;  // "1.26.0"
 };
 
 // Checks feeds against specs: what Session::Run promises, for any backend.

@@ -185,6 +185,14 @@ class OnnxRuntimeBackend : public Backend {
     return OpenSession(library_, {}, &model, options);
   }
   absl::StatusOr<std::vector<std::string>> Providers() const override { return library_.ProviderNames(); }
+  absl::StatusOr<std::vector<DeviceInfo>> Devices(const SessionOptions& options) override {
+    return ListDevices(library_, options);
+  }
+  absl::StatusOr<std::vector<DeviceInfo>> SelectDevices(const SessionOptions& options) override {
+    GOMAI_ASSIGN_OR_RETURN(const Provider provider, FindProvider(library_, options));
+    return provider.placement.devices;
+  }
+  std::string version() const override { return library_.version; }
 
  private:
   Library& library_;

@@ -37,6 +37,8 @@ class Library {
   absl::StatusOr<std::vector<const OrtEpDevice*>> PluginDevices(const std::string& name,
                                                                 const std::filesystem::path& plugin);
   absl::StatusOr<std::vector<const OrtEpDevice*>> AllDevices() const;
+  absl::StatusOr<std::vector<std::string>> BuiltIn() const;  // the runtime's own names
+  absl::StatusOr<std::string> FullName(const std::string& short_name) const;
   // Names as --ep takes them: built-in providers, then plugins that are registered.
   absl::StatusOr<std::vector<std::string>> ProviderNames() const;
 
@@ -79,8 +81,26 @@ absl::StatusOr<ValueSpec> ReadSpec(const Library& library, std::string name, con
 void SettleRanks(const std::filesystem::path& model, const std::string* bytes, std::vector<ValueSpec>& inputs,
                  std::vector<ValueSpec>& outputs);
 
-// The provider that `wanted` names, to `options`; nothing for the CPU.
-absl::Status AppendProvider(Library& library, const SessionOptions& wanted, OrtSessionOptions* options);
+// What `wanted` names: a provider, and of a plugin the devices.
+struct Provider {
+  std::string name;                         // as the runtime's call wants it; "" for the CPU
+  std::vector<const OrtEpDevice*> devices;  // of a plugin
+  Placement placement;                      // provider and devices, by the runtime's names; no nodes
+};
+absl::StatusOr<Provider> FindProvider(Library& library, const SessionOptions& wanted);
+// Adds it to `options`; nothing for the CPU.
+absl::Status AppendProvider(Library& library, const SessionOptions& wanted, const Provider& provider,
+                            OrtSessionOptions* options);
+absl::StatusOr<std::vector<DeviceInfo>> ListDevices(Library& library, const SessionOptions& options);
+
+// Does this library tell where nodes went when a session is made?
+bool TellsAssignment(const Library& library);
+// Adds the nodes to `placement`.
+absl::Status ReadAssignment(const Library& library, const OrtSession* session, Placement* placement);
+
+// All that `wanted` says but the provider; `profiled`: where nodes went is to come out of a profile.
+absl::Status FillOptions(const Library& library, const SessionOptions& wanted, bool profiled,
+                         OrtSessionOptions* options);
 
 // A session on a model by file, or by bytes if `bytes` is not null.
 absl::StatusOr<std::unique_ptr<Session>> OpenSession(Library& library, const std::filesystem::path& model,

@@ -41,12 +41,22 @@ class OnnxRuntimeSession : public Session {
         compiled_(std::move(compiled)),
         library_(compiled_->library),
         memory_(library_.api->ReleaseMemoryInfo) {}
+  ~OnnxRuntimeSession() override {
+    if (profiled_) {  // never run: the runtime would write the profile and leave it
+      EndProfile().IgnoreError();
+    }
+  }
 
   const std::vector<ValueSpec>& inputs() const override { return inputs_; }
   const std::vector<ValueSpec>& outputs() const override { return outputs_; }
-  absl::StatusOr<NamedTensors> Run(const NamedTensors& feeds, const std::vector<std::string>& outputs) override;
+  using Session::Run;
+  absl::StatusOr<NamedTensors> Run(const NamedTensors& feeds, const std::vector<std::string>& outputs,
+                                   const OutputMemory& memory) override;
+  const Placement& placement() const override { return placement_; }
 
   absl::Status ReadSpecs(const std::filesystem::path& model, const std::string* bytes);
+  // What is known before the nodes are; `profiled`: they come out of the first run's profile.
+  absl::Status ReadPlacement(Placement chosen, bool profiled);
 
  private:
   absl::StatusOr<Owned<OrtValue>> MakeValue(const std::string& name, const HostTensor& tensor) const;
@@ -54,6 +64,7 @@ class OnnxRuntimeSession : public Session {
                                        const std::vector<HostTensor>& feeds) const;
   absl::StatusOr<HostTensor> TakeStrings(const OrtValue* value, std::vector<int64_t> shape, size_t count,
                                          const std::string& doing) const;
+  absl::Status EndProfile();
 
   const std::string name_;
   std::shared_ptr<Compiled> compiled_;
@@ -62,7 +73,32 @@ class OnnxRuntimeSession : public Session {
   std::vector<ValueSpec> inputs_;
   std::vector<ValueSpec> outputs_;
   std::vector<ValueSpec> overridable_;  // initializers that may be fed
+  Placement placement_;
+  bool profiled_ = false;  // until the first run has ended
 };
+
+absl::Status OnnxRuntimeSession::ReadPlacement(Placement chosen, bool profiled) {
+  placement_ = std::move(chosen);
+  profiled_ = profiled;
+  return profiled ? absl::OkStatus() : ReadAssignment(library_, compiled_->session.get(), &placement_);
+}
+
+absl::Status OnnxRuntimeSession::EndProfile() {
+  profiled_ = false;
+  const OrtApi& api = *library_.api;
+  constexpr std::string_view kDoing = "ending the profile of a run";
+  OrtAllocator* allocator = nullptr;
+  GOMAI_RETURN_IF_ERROR(library_.Check(api.GetAllocatorWithDefaultOptions(&allocator), kDoing));
+  char* text = nullptr;
+  GOMAI_RETURN_IF_ERROR(library_.Check(api.SessionEndProfiling(compiled_->session.get(), allocator, &text), kDoing));
+  const std::filesystem::path file = text;
+  GOMAI_RETURN_IF_ERROR(library_.Check(api.AllocatorFree(allocator, text), kDoing));
+  const absl::StatusOr<std::string> profile = ReadTextFile(file, uint64_t{1} << 30);
+  std::error_code ignored;
+  std::filesystem::remove(file, ignored);
+  GOMAI_RETURN_IF_ERROR(profile.status());
+  return ReadProfile(*profile, &placement_);
+}
 
 absl::Status OnnxRuntimeSession::ReadSpecs(const std::filesystem::path& model, const std::string* bytes) {
   const OrtApi& api = *library_.api;
@@ -196,8 +232,8 @@ absl::StatusOr<HostTensor> OnnxRuntimeSession::TakeValue(const std::string& name
   return Aligned(HostTensor::Wrap(ToDtype(type), std::move(shape), bytes, std::move(keep)));
 }
 
-absl::StatusOr<NamedTensors> OnnxRuntimeSession::Run(const NamedTensors& feeds,
-                                                     const std::vector<std::string>& outputs) {
+absl::StatusOr<NamedTensors> OnnxRuntimeSession::Run(const NamedTensors& feeds, const std::vector<std::string>& outputs,
+                                                     const OutputMemory& memory) {
   const OrtApi& api = *library_.api;
   std::vector<ValueSpec> expected = inputs_;
   std::copy_if(overridable_.begin(), overridable_.end(), std::back_inserter(expected),
@@ -234,6 +270,21 @@ absl::StatusOr<NamedTensors> OnnxRuntimeSession::Run(const NamedTensors& feeds,
     values.push_back(std::move(value));
   }
   std::vector<OrtValue*> raw(wanted.size(), nullptr);
+  std::vector<std::optional<HostTensor>> given(wanted.size());
+  for (size_t i = 0; memory && i < wanted.size(); ++i) {
+    const ValueSpec& spec =
+        outputs_[static_cast<size_t>(std::find(known.begin(), known.end(), wanted[i]) - known.begin())];
+    const bool fixed =
+        spec.has_shape && std::all_of(spec.shape.begin(), spec.shape.end(), [](int64_t d) { return d > 0; });
+    if (fixed && spec.dtype != 0 && spec.dtype != onnx::TensorProto::STRING) {
+      given[i] = memory(spec);
+    }
+    if (given[i]) {
+      GOMAI_ASSIGN_OR_RETURN(Owned<OrtValue> value, MakeValue(wanted[i], *given[i]));
+      raw[i] = value.get();
+      values.push_back(std::move(value));
+    }
+  }
   OrtStatus* status = nullptr;
   {
     const RuntimeActivity activity("running " + name_);
@@ -241,33 +292,28 @@ absl::StatusOr<NamedTensors> OnnxRuntimeSession::Run(const NamedTensors& feeds,
                      output_names.data(), output_names.size(), raw.data());
   }
   std::vector<Owned<OrtValue>> results;
-  for (OrtValue* result : raw) {
+  for (size_t i = 0; i < raw.size(); ++i) {
     results.emplace_back(api.ReleaseValue);
-    *results.back().out() = result;
+    if (!given[i]) {
+      *results.back().out() = raw[i];
+    }
   }
   if (absl::Status ran = library_.Check(status, "ONNX Runtime"); !ran.ok()) {
     return MakeStatus(absl::StatusCode::kInternal, Message(ran));
   }
+  if (profiled_) {
+    GOMAI_RETURN_IF_ERROR(EndProfile());
+  }
   NamedTensors taken;
   for (size_t i = 0; i < wanted.size(); ++i) {
+    if (given[i]) {
+      taken.insert_or_assign(wanted[i], *std::move(given[i]));
+      continue;
+    }
     GOMAI_ASSIGN_OR_RETURN(HostTensor tensor, TakeValue(wanted[i], std::move(results[i]), aligned));
     taken.insert_or_assign(wanted[i], std::move(tensor));
   }
   return taken;
-}
-
-GraphOptimizationLevel Level(Optimization optimization) {
-  switch (optimization) {
-    case Optimization::kDisabled:
-      return ORT_DISABLE_ALL;
-    case Optimization::kBasic:
-      return ORT_ENABLE_BASIC;
-    case Optimization::kExtended:
-      return ORT_ENABLE_EXTENDED;
-    case Optimization::kAll:
-      break;
-  }
-  return ORT_ENABLE_ALL;
 }
 
 }  // namespace
@@ -280,36 +326,29 @@ absl::StatusOr<std::unique_ptr<Session>> OpenSession(Library& library, const std
   if (bytes == nullptr) {
     GOMAI_RETURN_IF_ERROR(CheckRunnable(model));
   }
-  if (wanted.threads < 0) {
-    return InvalidArgument("{} threads make no sense; give 0 for as many as cores", wanted.threads);
-  }
-  constexpr std::string_view kDoing = "setting up a session";
   Owned<OrtSessionOptions> options(api.ReleaseSessionOptions);
-  GOMAI_RETURN_IF_ERROR(library.Check(api.CreateSessionOptions(options.out()), kDoing));
-  GOMAI_RETURN_IF_ERROR(
-      library.Check(api.SetSessionGraphOptimizationLevel(options.get(), Level(wanted.optimization)), kDoing));
-  GOMAI_RETURN_IF_ERROR(library.Check(api.SetIntraOpNumThreads(options.get(), wanted.threads), kDoing));
-  GOMAI_RETURN_IF_ERROR(library.Check(api.SetInterOpNumThreads(options.get(), 1), kDoing));
-  GOMAI_RETURN_IF_ERROR(library.Check(api.SetSessionExecutionMode(options.get(), ORT_SEQUENTIAL), kDoing));
-  GOMAI_RETURN_IF_ERROR(
-      library.Check(api.AddSessionConfigEntry(options.get(), "session.force_spinning_stop", "1"), kDoing));
-  GOMAI_RETURN_IF_ERROR(
-      library.Check(api.AddSessionConfigEntry(options.get(), "session.use_env_allocators", "1"), kDoing));
-  for (const auto& [key, value] : wanted.session_options) {
-    GOMAI_RETURN_IF_ERROR(library.Check(api.AddSessionConfigEntry(options.get(), key.c_str(), value.c_str()),
-                                        fmt::format("setting the session option '{}'", key)));
-  }
-  GOMAI_RETURN_IF_ERROR(AppendProvider(library, wanted, options.get()));
+  GOMAI_RETURN_IF_ERROR(library.Check(api.CreateSessionOptions(options.out()), "setting up a session"));
+  const bool profiled = wanted.record_placement && !TellsAssignment(library);
+  GOMAI_RETURN_IF_ERROR(FillOptions(library, wanted, profiled, options.get()));
+  GOMAI_ASSIGN_OR_RETURN(Provider provider, FindProvider(library, wanted));
+  GOMAI_RETURN_IF_ERROR(AppendProvider(library, wanted, provider, options.get()));
 
   auto compiled = std::make_shared<Compiled>(library);
   const RuntimeActivity activity(opening);
-  GOMAI_RETURN_IF_ERROR(library.Check(
+  const absl::Status made = library.Check(
       bytes != nullptr ? api.CreateSessionFromArray(library.env, bytes->data(), bytes->size(), options.get(),
                                                     compiled->session.out())
                        : api.CreateSession(library.env, model.c_str(), options.get(), compiled->session.out()),
-      opening));
+      opening);
+  if (!made.ok() && wanted.forbid_fallback && Message(made).find("allback") != std::string_view::npos) {
+    return MakeStatus(absl::StatusCode::kFailedPrecondition, Message(made));
+  }
+  GOMAI_RETURN_IF_ERROR(made);
   auto session = std::make_unique<OnnxRuntimeSession>(std::move(compiled), name);
   GOMAI_RETURN_IF_ERROR(session->ReadSpecs(model, bytes));
+  if (wanted.record_placement) {
+    GOMAI_RETURN_IF_ERROR(session->ReadPlacement(std::move(provider.placement), profiled));
+  }
   return session;
 }
 

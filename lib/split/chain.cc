@@ -2,7 +2,6 @@
 // tensor that is passed through by a part has the same name on both sides of it.
 #include "lib/split/chain.h"
 
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -101,33 +100,46 @@ absl::StatusOr<std::unique_ptr<Chain>> Chain::Open(const std::filesystem::path& 
     GOMAI_RETURN_IF_ERROR(CheckTensorsOnly(part));
   }
   GOMAI_RETURN_IF_ERROR(CheckReplacements(chain->manifest_, manifest_file, options.replace));
+  for (const ManifestPart& part : parts) {
+    GOMAI_ASSIGN_OR_RETURN(chain->files_.emplace_back(),
+                           FindPartFile(part, manifest_file.parent_path(), options.replace, options.check_digests));
+  }
+  GOMAI_RETURN_IF_ERROR(chain->ChooseParts());
   for (size_t i = 0; i < parts.size(); ++i) {
-    GOMAI_RETURN_IF_ERROR(chain->OpenPart(i, manifest_file.parent_path(), backend));
+    if (!chain->on_target_[i] || !options.one_by_one) {
+      GOMAI_RETURN_IF_ERROR(chain->OpenPart(i, backend));
+    }
   }
   GOMAI_RETURN_IF_ERROR(chain->Wire());
   return chain;
 }
 
-absl::Status Chain::OpenPart(size_t index, const std::filesystem::path& folder, Backend& backend) {
+absl::Status Chain::OpenPart(size_t index, Backend& backend) {
   const ManifestPart& part = manifest_.parts[index];
-  if (options_.progress) {
-    options_.progress(fmt::format("opening {}", part.name));
+  const std::filesystem::path& file = files_[index];
+  if (on_target_[index]) {
+    const absl::Status opened = OpenOnTargetNow(index);
+    if (absl::IsInternal(opened) || absl::IsFailedPrecondition(opened)) {
+      return absl::OkStatus();  // a result: the other parts go on
+    }
+    GOMAI_RETURN_IF_ERROR(opened);
+  } else {
+    if (options_.progress) {
+      options_.progress(fmt::format("opening {}", part.name));
+    }
+    absl::StatusOr<std::unique_ptr<Session>> session = backend.Open(file, options_.session);
+    if (!session.ok()) {
+      return Annotate(session.status(), fmt::format("part '{}'", part.name));
+    }
+    sessions_[index] = *std::move(session);
   }
-  GOMAI_ASSIGN_OR_RETURN(const std::filesystem::path file,
-                         FindPartFile(part, folder, options_.replace, options_.check_digests));
-  absl::StatusOr<std::unique_ptr<Session>> session = backend.Open(file, options_.session);
-  if (!session.ok()) {
-    return Annotate(session.status(), fmt::format("part '{}'", part.name));
-  }
-  std::vector<ManifestTensor> inputs = Described((*session)->inputs());
-  std::vector<ManifestTensor> outputs = Described((*session)->outputs());
+  std::vector<ManifestTensor> inputs = Described(sessions_[index]->inputs());
+  std::vector<ManifestTensor> outputs = Described(sessions_[index]->outputs());
   if (part.batching) {
     GOMAI_RETURN_IF_ERROR(TakeListsFor(part, file, &inputs));
     GOMAI_RETURN_IF_ERROR(TakeListsFor(part, file, &outputs));
   }
-  GOMAI_RETURN_IF_ERROR(CheckInterface(part, file, inputs, outputs));
-  sessions_.push_back(*std::move(session));
-  return absl::OkStatus();
+  return CheckInterface(part, file, inputs, outputs);
 }
 
 absl::Status Chain::Wire() {
@@ -139,11 +151,14 @@ absl::Status Chain::Wire() {
       if (input.from != kInput) {
         continue;
       }
-      const std::vector<ValueSpec>& specs = sessions_[i]->inputs();
-      const auto spec = std::find_if(specs.begin(), specs.end(),
-                                     [&](const ValueSpec& candidate) { return candidate.name == input.name; });
-      GOMAI_CHECK(spec != specs.end());  // OpenPart compared them
-      ValueSpec own = *spec;
+      ValueSpec own = SpecOf(input, input.name);
+      if (sessions_[i] != nullptr) {
+        const std::vector<ValueSpec>& specs = sessions_[i]->inputs();
+        const auto spec = std::find_if(specs.begin(), specs.end(),
+                                       [&](const ValueSpec& candidate) { return candidate.name == input.name; });
+        GOMAI_CHECK(spec != specs.end());  // OpenPart compared them
+        own = *spec;
+      }
       own.name = ModelName(manifest_, input.name);
       if (const auto& batching = manifest_.parts[i].batching;
           batching && !own.shape.empty() &&
@@ -290,26 +305,36 @@ absl::StatusOr<NamedTensors> Chain::Run(const NamedTensors& given,
 
 absl::StatusOr<PartRun> Chain::RunPart(size_t part, const NamedTensors& feeds) {
   GOMAI_CHECK(part < sessions_.size());
+  GOMAI_RETURN_IF_ERROR(failures_[part]);
+  if (sessions_[part] == nullptr) {
+    GOMAI_RETURN_IF_ERROR(OpenOnTargetNow(part));
+  }
   PartRun run;
   run.part = manifest_.parts[part].name;
   run.inputs = feeds;
+  run.on_target = on_target_[part];
+  absl::Status ran;
   if (const auto& batching = manifest_.parts[part].batching; batching) {
     absl::StatusOr<BatchedRun> batched = RunRows(*sessions_[part], *batching, feeds);
-    if (!batched.ok()) {
-      return Annotate(batched.status(), fmt::format("part '{}'", run.part));
+    ran = batched.status();
+    if (batched.ok()) {
+      run.outputs = std::move(batched->outputs);
+      run.seconds = batched->seconds;
+      run.calls = batched->calls;
     }
-    run.outputs = std::move(batched->outputs);
-    run.seconds = batched->seconds;
-    run.calls = batched->calls;
-    return run;
+  } else {
+    const auto start = std::chrono::steady_clock::now();
+    absl::StatusOr<NamedTensors> outputs = sessions_[part]->Run(feeds, {});
+    run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    ran = outputs.status();
+    if (outputs.ok()) {
+      run.outputs = *std::move(outputs);
+    }
   }
-  const auto start = std::chrono::steady_clock::now();
-  absl::StatusOr<NamedTensors> outputs = sessions_[part]->Run(feeds, {});
-  run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (!outputs.ok()) {
-    return Annotate(outputs.status(), fmt::format("part '{}'", run.part));
+  if (options_.one_by_one && on_target_[part]) {
+    sessions_[part].reset();
   }
-  run.outputs = *std::move(outputs);
+  GOMAI_RETURN_IF_ERROR(Annotate(ran, fmt::format("part '{}'", run.part)));
   return run;
 }
 

@@ -12,12 +12,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "lib/base/status.h"
 #include "lib/runtime/backend.h"
+#include "lib/runtime/target_session.h"
 #include "lib/split/manifest.h"
 #include "lib/split/part_file.h"
 
@@ -28,6 +30,12 @@ struct ChainOptions {
   Replacements replace;       // names, dtypes and shapes are checked first
   bool check_digests = true;  // a part changed after the split: kFailedPrecondition naming it
   std::function<void(const std::string& what)> progress;  // "opening stem", "running body"
+  // Where parts for an NPU run, if anywhere else than the others: those whose device isn't the CPU, or those in `on`.
+  // What goes wrong there ends no other part: it is told when the part is to run, and by failures().
+  std::optional<Target> target = std::nullopt;
+  std::vector<std::string> on = {};  // "all": every part
+  TargetOpening opening = {};
+  bool one_by_one = false;  // on the target a session is opened when its part runs, and closed after it
 };
 
 struct PartRun {
@@ -35,7 +43,8 @@ struct PartRun {
   NamedTensors inputs;
   NamedTensors outputs;
   double seconds = 0;  // the session's runs alone
-  int64_t calls = 1;   // more for a part that takes its rows in fixed numbers; 0 if there is none
+  bool on_target = false;
+  int64_t calls = 1;  // more for a part that takes its rows in fixed numbers; 0 if there is none
 };
 
 class Chain {
@@ -46,6 +55,13 @@ class Chain {
   static absl::StatusOr<std::unique_ptr<Chain>> Open(const std::filesystem::path& manifest_file, Backend& backend,
                                                      const ChainOptions& options);
   const Manifest& manifest() const { return manifest_; }
+  bool on_target(size_t part) const { return on_target_[part]; }
+  const std::vector<std::filesystem::path>& files() const { return files_; }  // the parts', or what replaces them
+  // Of the parts on the target, in order.
+  std::vector<const Evidence*> evidence() const;
+  Evidence* evidence_of(size_t part) { return evidence_[part].get(); }  // nullptr: it runs on the CPU
+  // The first part of the target that couldn't be opened; OK if all could, or weren't tried yet.
+  absl::Status failure() const;
   const std::vector<ValueSpec>& inputs() const { return inputs_; }  // the model's own that the parts need
 
   // Which parts run, and what is to be fed, if values of these names (inputs, or values that cross) are at hand.
@@ -66,7 +82,9 @@ class Chain {
   using Key = std::pair<std::string, std::string>;  // producing part or "input", tensor as the readers name it
 
   Chain() = default;
-  absl::Status OpenPart(size_t part, const std::filesystem::path& folder, Backend& backend);
+  absl::Status ChooseParts();
+  absl::Status OpenPart(size_t part, Backend& backend);
+  absl::Status OpenOnTargetNow(size_t part);
   absl::Status Wire();
   // Values that cross may be fed under their friendly names, too.
   NamedTensors ByModelNames(const NamedTensors& given) const;
@@ -77,7 +95,11 @@ class Chain {
 
   Manifest manifest_;
   ChainOptions options_;
-  std::vector<std::unique_ptr<Session>> sessions_;
+  std::vector<std::filesystem::path> files_;
+  std::vector<bool> on_target_;
+  std::vector<std::unique_ptr<Evidence>> evidence_;  // before sessions_, which add to it
+  std::vector<absl::Status> failures_;
+  std::vector<std::unique_ptr<Session>> sessions_;  // nullptr: not open now
   std::vector<ValueSpec> inputs_;
   std::vector<ValueSpec> unread_inputs_;  // the model's own that no part reads; they may be fed all the same
   std::map<Key, size_t> last_reader_;

@@ -34,11 +34,39 @@ absl::StatusOr<std::unique_ptr<Runner>> Runner::Open(const std::filesystem::path
   if (options.progress) {
     options.progress(fmt::format("opening {}", file.filename().string()));
   }
-  GOMAI_ASSIGN_OR_RETURN(runner->session_, backend.Open(file, options.session));
+  if (!options.target) {
+    GOMAI_ASSIGN_OR_RETURN(runner->session_, backend.Open(file, options.session));
+    return runner;
+  }
+  if (!options.on.empty()) {
+    return InvalidArgument("'{}' is a model, not a manifest: it has no parts to choose with --on", path.string());
+  }
+  runner->on_target_ = true;
+  absl::StatusOr<std::unique_ptr<Session>> session =
+      OpenOnTarget(file, "", *options.target, options.opening, &runner->evidence_);
+  if (session.ok()) {
+    runner->session_ = *std::move(session);
+  } else if (absl::IsInternal(session.status()) || absl::IsFailedPrecondition(session.status())) {
+    runner->failure_ = session.status();
+  } else {
+    return session.status();
+  }
   return runner;
 }
 
-const std::vector<ValueSpec>& Runner::inputs() const { return chain_ ? chain_->inputs() : session_->inputs(); }
+std::vector<const Evidence*> Runner::evidence() const {
+  if (chain_) {
+    return chain_->evidence();
+  }
+  return on_target_ ? std::vector<const Evidence*>{&evidence_} : std::vector<const Evidence*>();
+}
+
+absl::Status Runner::failure() const { return chain_ ? chain_->failure() : failure_; }
+
+const std::vector<ValueSpec>& Runner::inputs() const {
+  static const auto& none = *new std::vector<ValueSpec>;
+  return chain_ ? chain_->inputs() : session_ != nullptr ? session_->inputs() : none;
+}
 
 std::vector<std::string> Runner::output_names() const {
   if (chain_) {
@@ -63,6 +91,7 @@ std::vector<std::string> Runner::parts() const {
 
 absl::StatusOr<NamedTensors> Runner::Run(const NamedTensors& feeds,
                                          const std::function<absl::Status(const PartRun&)>& after_part) {
+  GOMAI_RETURN_IF_ERROR(failure_);
   return chain_ ? chain_->Run(feeds, after_part) : session_->Run(feeds, {});
 }
 
@@ -79,6 +108,10 @@ absl::StatusOr<RunReport> RunTimed(Runner& runner, const NamedTensors& feeds, co
     report.parts.emplace_back(part, std::vector<double>());
   }
   for (int i = 0; i < options.warmup + options.runs; ++i) {
+    if (options.cancelled && options.cancelled()) {
+      report.cancelled = true;
+      break;
+    }
     if (options.progress) {
       options.progress(i < options.warmup ? fmt::format("warm-up {} of {}", i + 1, options.warmup)
                                           : fmt::format("run {} of {}", i - options.warmup + 1, options.runs));
@@ -90,12 +123,15 @@ absl::StatusOr<RunReport> RunTimed(Runner& runner, const NamedTensors& feeds, co
     const auto since = [](std::chrono::steady_clock::time_point from) {
       return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
     };
-    GOMAI_ASSIGN_OR_RETURN(report.outputs, runner.Run(feeds, [&](const PartRun& run) -> absl::Status {
+    absl::StatusOr<NamedTensors> outputs = runner.Run(feeds, [&](const PartRun& run) -> absl::Status {
       while (report.parts[part].first != run.part) {
         ++part;  // one that what was fed makes superfluous
       }
       if (counted) {
         report.parts[part].second.push_back(run.seconds);
+      }
+      if (i == 0 && options.check) {
+        GOMAI_RETURN_IF_ERROR(options.check(run));
       }
       if (i == 0 && !options.dump_parts.empty()) {
         const auto before = std::chrono::steady_clock::now();
@@ -104,7 +140,18 @@ absl::StatusOr<RunReport> RunTimed(Runner& runner, const NamedTensors& feeds, co
         dumping += since(before);
       }
       return absl::OkStatus();
-    }));
+    });
+    if (absl::IsCancelled(outputs.status())) {
+      report.cancelled = true;
+      break;
+    }
+    GOMAI_ASSIGN_OR_RETURN(report.outputs, std::move(outputs));
+    if (i == 0 && options.check && runner.parts().empty()) {
+      PartRun whole;
+      whole.outputs = report.outputs;
+      whole.on_target = !runner.evidence().empty();
+      GOMAI_RETURN_IF_ERROR(options.check(whole));
+    }
     if (counted) {
       report.seconds.push_back(since(start) - dumping);
     }

@@ -27,12 +27,18 @@ class Runner {
   const std::vector<ValueSpec>& inputs() const;
   std::vector<std::string> output_names() const;  // in the model's order
   std::vector<std::string> parts() const;         // empty for a model
+  // Of what runs on ChainOptions::target, in order; and what couldn't be opened there.
+  std::vector<const Evidence*> evidence() const;
+  absl::Status failure() const;
   // `after_part` is for chains.
   absl::StatusOr<NamedTensors> Run(const NamedTensors& feeds,
                                    const std::function<absl::Status(const PartRun&)>& after_part);
 
  private:
   Runner() = default;
+  Evidence evidence_;  // of a model; before session_, which adds to it
+  bool on_target_ = false;
+  absl::Status failure_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<Chain> chain_;
 };
@@ -42,9 +48,13 @@ struct RunOptions {
   int warmup = 0;
   std::filesystem::path dump_parts;  // "": none. FOLDER/<part>/<tensor>.npy, inputs and outputs of each part
   std::function<void(const std::string& what)> progress;
+  std::function<absl::Status(const PartRun& run)>
+      check;                        // of each part's first run, and a model's; ends it by an error
+  std::function<bool()> cancelled;  // asked between runs; what is done so far is the report then
 };
 
 struct RunReport {
+  bool cancelled = false;                                          // before all runs were done; there may be no outputs
   NamedTensors outputs;                                            // of the last run
   std::vector<double> seconds;                                     // of each counted run
   std::vector<std::pair<std::string, std::vector<double>>> parts;  // the same of each part, in order

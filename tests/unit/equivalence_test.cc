@@ -210,7 +210,7 @@ TEST_CASE("a flipped bit of a weight is found, and its part named") {
   const auto manifest = SplitInto(folder / "parts", testing::TinyModel(), MaskRcnnPlan());
   FlipWeight(folder / "parts/box.onnx", folder / "broken.onnx");
   EquivalenceOptions options;
-  options.replace = {{"box", folder / "broken.onnx"}};
+  options.candidate.replace = {{"box", folder / "broken.onnx"}};
   const NamedTensors feeds{{"image", Image(128, 192, 0, 1)}};
 
   const auto chained = Open(testing::TinyModel(), manifest, options);

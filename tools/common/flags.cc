@@ -18,6 +18,8 @@ std::function<bool(const CLI::results_t&)> PairsInto(std::vector<std::pair<std::
   };
 }
 
+}  // namespace
+
 void AddPairs(CLI::App& app, const std::string& name, std::vector<std::pair<std::string, std::string>>* pairs,
               const std::string& text) {
   app.add_option(name, PairsInto(pairs), text)
@@ -26,8 +28,6 @@ void AddPairs(CLI::App& app, const std::string& name, std::vector<std::pair<std:
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
-
-}  // namespace
 
 void AddWeightsFlag(CLI::App& app, Weights* weights) {
   app.add_option_function<std::string>(
@@ -46,9 +46,6 @@ void AddWeightsFlag(CLI::App& app, Weights* weights) {
 }
 
 void AddRuntimeFlags(CLI::App& app, RuntimeFlags* flags) {
-  app.add_option("--ep", flags->session.ep, "execution provider (default: cpu)")->type_name("NAME");
-  AddPairs(app, "--ep-option", &flags->session.ep_options, "an option of the execution provider; repeat");
-  app.add_option("--ep-library", flags->session.ep_library, "a plugin execution provider's library")->type_name("PATH");
   app.add_option("--ort-library", flags->runtime.library, "the ONNX Runtime library to load")->type_name("PATH");
   AddPairs(app, "--session-option", &flags->session.session_options, "a configuration entry of the session; repeat");
   app.add_option("--threads", flags->session.threads, "threads within an operator (default: one a core)")

@@ -22,7 +22,22 @@ constexpr size_t kHandlerStack = size_t{64} << 10;
 
 const char* program = "gomai";
 
+volatile std::sig_atomic_t ask = 0;
+volatile std::sig_atomic_t asked = 0;
+
+void Say(const char* text) {
+  // Nobody is left to tell if this fails.
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text, std::strlen(text));
+}
+
 void End(int signal) {
+  if (signal == SIGINT && ask != 0 && asked == 0) {
+    asked = 1;
+    Say("\n");
+    Say(program);
+    Say(": interrupted; finishing what runs, then telling what is done. Once more ends it at once\n");
+    return;
+  }
   RemoveTemporaries();
   std::signal(signal, SIG_DFL);
   ::raise(signal);  // ends the process once the handler returns, as its caller expects
@@ -43,11 +58,6 @@ const char* Meaning(int signal) {
   }
 }
 
-void Say(const char* text) {
-  // Nobody is left to tell if this fails.
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text, std::strlen(text));
-}
-
 void Crash(int signal) {
   const char* doing = CurrentRuntimeActivity();
   if (doing == nullptr) {
@@ -64,6 +74,10 @@ void Crash(int signal) {
 }
 
 }  // namespace
+
+void AskOnInterrupt() { ask = 1; }
+
+bool InterruptAsked() { return asked != 0; }
 
 void HandleSignals(const char* name) {
   program = name;

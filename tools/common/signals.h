@@ -11,4 +11,8 @@ namespace gomai {
 // `name`: the program's; it must stay alive.
 void HandleSignals(const char* name);
 
+// From here on the first SIGINT is only noted, and told to whoever asks; the second one ends the process as before.
+void AskOnInterrupt();
+bool InterruptAsked();
+
 }  // namespace gomai

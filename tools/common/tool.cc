@@ -1,6 +1,7 @@
 // The main wrapper of every tool: arguments in, exit code out, and everything that is said in between.
 #include "tools/common/tool.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 
 #include "lib/base/file.h"
 #include "lib/base/text.h"
+#include "lib/runtime/worker.h"
 #include "tools/common/completion.h"
 #include "tools/common/help.h"
 #include "tools/common/signals.h"
@@ -19,6 +21,8 @@ namespace gomai {
 namespace {
 
 constexpr int kTrouble = 2;
+constexpr const char* kWorkerFlag = "--runtime-worker";
+constexpr long long kPlainLineSeconds = 10;
 
 // Arguments with every "@file" replaced by that file's lines. "@" inside an argument, and all after "--", are left
 // alone.
@@ -131,6 +135,9 @@ Tool::Tool(std::string name, std::string summary, std::string examples)
 }
 
 int Tool::Main(int argc, char** argv, const std::function<absl::StatusOr<int>()>& run) {
+  if (argc == 3 && std::string_view(argv[1]) == kWorkerFlag) {
+    return WorkerMain(ParseInt64(argv[2]).value_or(0));  // no handlers: its end is told by the signal
+  }
   HandleSignals(name_.c_str());
   try {
     // --completion needs no model, so it is looked for before required arguments are.
@@ -176,7 +183,7 @@ int Tool::Main(int argc, char** argv, const std::function<absl::StatusOr<int>()>
       document_["exit_code"] = *code;
       PrintJson();
     }
-    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    if (std::fflush(out_) != 0 || std::ferror(out_) != 0) {
       return Fail(Internal("can't write to stdout"), kTrouble);
     }
     Leave(*code);
@@ -205,22 +212,22 @@ void Tool::PrintJson() {
   document_["diagnostics"] = diagnostics_;
   // Names in a model may be any bytes; what isn't UTF-8 is replaced rather than refused.
   const std::string text = document_.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fputc('\n', stdout);
+  std::fwrite(text.data(), 1, text.size(), out_);
+  std::fputc('\n', out_);
 }
 
 void Tool::Print(std::string_view text) {
   if (!json_ && !quiet_) {
     ClearProgress();
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+    std::fwrite(text.data(), 1, text.size(), out_);
+    std::fflush(out_);
   }
 }
 
 void Tool::PrintDocument(std::string_view text) {
   ClearProgress();
   document_printed_ = true;
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fwrite(text.data(), 1, text.size(), out_);
 }
 
 Diagnostics Tool::diagnostics() {
@@ -242,12 +249,38 @@ Diagnostics Tool::diagnostics() {
   });
 }
 
+std::vector<std::string> Tool::WorkerCommand() { return {"/proc/self/exe", kWorkerFlag}; }
+
+void Tool::KeepStdout() {
+  if (out_ != stdout) {
+    return;
+  }
+  std::fflush(stdout);
+  const int kept = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
+  std::FILE* file = kept >= 0 ? ::fdopen(kept, "w") : nullptr;
+  if (file != nullptr && ::dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) {
+    out_ = file;
+  }
+}
+
+void Tool::FinishOnInterrupt() { AskOnInterrupt(); }
+
+bool Tool::Interrupted() { return InterruptAsked(); }
+
 void Tool::Progress(std::string_view what) {
-  if (quiet_ || json_ || ::isatty(STDERR_FILENO) == 0) {
+  if (quiet_ || json_) {
     return;
   }
   const auto seconds =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count();
+  if (::isatty(STDERR_FILENO) == 0) {
+    if (seconds >= progress_told_ + kPlainLineSeconds) {
+      std::fprintf(stderr, "%s: %.*s (%lld s)\n", name_.c_str(), static_cast<int>(what.size()), what.data(),
+                   static_cast<long long>(seconds));
+      progress_told_ = seconds;
+    }
+    return;
+  }
   if (seconds >= 2) {
     std::fprintf(stderr, "\r\033[2K%s: %.*s (%lld s)", name_.c_str(), static_cast<int>(what.size()), what.data(),
                  static_cast<long long>(seconds));

@@ -46,6 +46,14 @@ class Tool {
   }
   int Main(int argc, char** argv, const std::function<absl::StatusOr<int>()>& run);
 
+  // The command of a worker process of this program; Main runs as one if it is started so. See lib/runtime/worker.h.
+  static std::vector<std::string> WorkerCommand();
+  // From here on what libraries print to stdout goes to stderr; what the tool prints still goes to stdout.
+  void KeepStdout();
+  // From here on the first Ctrl-C only asks to finish, which Interrupted() tells; the second ends the process.
+  void FinishOnInterrupt();
+  static bool Interrupted();
+
   bool json() const { return json_; }
   bool quiet() const { return quiet_; }
   int verbosity() const { return verbosity_; }
@@ -59,7 +67,8 @@ class Tool {
   // Warnings and errors to stderr as "gomai-x: warning: location: message"; notes with -v only. Also collected into
   // document()["diagnostics"].
   Diagnostics diagnostics();
-  // One progress line on stderr that overwrites itself: on a terminal only, after two seconds; never with -q or --json.
+  // What goes on: one line on stderr that overwrites itself, after two seconds; where stderr is no terminal, a plain
+  // line at most every ten seconds. Never with -q or --json.
   void Progress(std::string_view what);
 
  private:
@@ -76,19 +85,25 @@ class Tool {
   int verbosity_ = 0;
   bool document_printed_ = false;
   bool progress_shown_ = false;
+  long long progress_told_ = 0;  // seconds, of the last plain line
+  std::FILE* out_ = stdout;
   std::chrono::steady_clock::time_point started_;
   nlohmann::ordered_json document_;
   nlohmann::ordered_json diagnostics_ = nlohmann::ordered_json::array();
 };
 
-// --weights=…; --ep, --ep-option, --ep-library, --ort-library, --session-option, --threads: the same in every tool that
-// has them.
+// --weights=…; --ort-library, --session-option, --threads: the same in every tool that has them. What has --ep too:
+// tools/common/target_flags.h.
 void AddWeightsFlag(CLI::App& app, Weights* weights);
 struct RuntimeFlags {
   SessionOptions session;
   OnnxRuntimeOptions runtime;
 };
 void AddRuntimeFlags(CLI::App& app, RuntimeFlags* flags);
+
+// "--flag k=v", repeated, into a list of pairs.
+void AddPairs(CLI::App& app, const std::string& name, std::vector<std::pair<std::string, std::string>>* pairs,
+              const std::string& text);
 
 // "name=path" -> tensors: npy, npz (name=file.npz or file.npz alone: all members by name), pb.
 absl::StatusOr<NamedTensors> ReadInputs(const std::vector<std::string>& arguments);

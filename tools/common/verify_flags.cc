@@ -131,16 +131,16 @@ absl::Status SetVerifyTolerances(const VerifyArguments& arguments, Equivalence& 
 
 absl::StatusOr<EquivalenceOptions> VerifyOptions(Tool& tool, const VerifyArguments& arguments) {
   EquivalenceOptions options;
-  options.candidate = arguments.runtime.session;
-  options.reference.threads = arguments.runtime.session.threads;
+  GOMAI_ASSIGN_OR_RETURN(options.candidate, ChainOptionsFrom(tool, arguments.target));
+  options.reference.threads = arguments.target.runtime.session.threads;
   if (arguments.reference_ep.empty()) {
-    options.reference.session_options = arguments.runtime.session.session_options;
+    options.reference.session_options = options.candidate.session.session_options;
   } else {
     options.reference.ep = arguments.reference_ep;
   }
   options.isolated = arguments.isolated;
   options.progress = [&tool, &arguments](const std::string& what) { tool.Progress(arguments.progress + what); };
-  GOMAI_ASSIGN_OR_RETURN(options.replace, ParseReplacements(arguments.replace));
+  GOMAI_ASSIGN_OR_RETURN(options.candidate.replace, ParseReplacements(arguments.replace));
   return options;
 }
 
@@ -172,7 +172,7 @@ void AddVerifyFlags(CLI::App& app, VerifyArguments* arguments) {
            "PART=FILE");
   app.add_option("--reference-ep", arguments->reference_ep, "execution provider of the reference (default: cpu)")
       ->type_name("NAME");
-  AddRuntimeFlags(app, &arguments->runtime);
+  AddTargetFlags(app, &arguments->target);
 }
 
 }  // namespace gomai

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "lib/compare/equivalence.h"
-#include "tools/common/tool.h"
+#include "tools/common/target_flags.h"
 
 namespace gomai {
 
@@ -24,7 +24,7 @@ struct VerifyArguments {
   bool chained = false;
   std::vector<std::string> replace;
   std::string reference_ep;
-  RuntimeFlags runtime;
+  TargetFlags target;
   std::string progress;  // "sample 2 of 3: ", once samples run
 };
 
