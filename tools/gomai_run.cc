@@ -51,11 +51,16 @@ absl::StatusOr<NamedTensors> Feeds(const Arguments& arguments, const Runner& run
   return feeds;
 }
 
-// What a provider left unwritten of its results is none.
+std::string Unwritten(const PartRun& run, const HostTensor& tensor) {
+  return run.on_target && !tensor.is_string() ? UnwrittenSlots(tensor).Why() : "";
+}
+
+// What a provider left unwritten is no result.
 absl::Status CheckWritten(const PartRun& run) {
   for (const auto& [name, tensor] : run.outputs) {
-    if (const std::string unwritten = run.on_target ? DescribeUnwritten(tensor) : ""; !unwritten.empty()) {
-      return FailedPrecondition("part '{}': of its output '{}' {}", run.part, name, unwritten);
+    if (const std::string unwritten = Unwritten(run, tensor); !unwritten.empty()) {
+      return FailedPrecondition("{}the provider left output '{}' unwritten: {}",
+                                run.part.empty() ? "" : fmt::format("part '{}': ", run.part), name, unwritten);
     }
   }
   return absl::OkStatus();

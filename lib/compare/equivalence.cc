@@ -20,6 +20,15 @@ constexpr const char* kInput = "input";
 // A part's own name for what the model calls `input`, by its producer.
 bool IsModelInput(const ManifestTensor& tensor) { return tensor.from == kInput; }
 
+// One that one side lacks.
+EquivalenceRow FaultyOutput(const std::string& name, const char* why) {
+  EquivalenceRow row;
+  row.tensor = row.name = name;
+  row.model_output = row.fault = true;
+  row.missing = why;
+  return row;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Equivalence>> Equivalence::Open(const std::filesystem::path& reference,
@@ -41,6 +50,12 @@ absl::StatusOr<std::unique_ptr<Equivalence>> Equivalence::Open(const std::filesy
     GOMAI_RETURN_IF_ERROR(equivalence->OpenReference(reference, backend));
     equivalence->needed_ = equivalence->chain_->InputsFor(equivalence->InputNames());
     GOMAI_RETURN_IF_ERROR(equivalence->CheckInputs(equivalence->needed_));
+    for (size_t i = 0; i < equivalence->chain_->files().size(); ++i) {
+      if (equivalence->chain_->on_target(i)) {
+        GOMAI_RETURN_IF_ERROR(
+            equivalence->NoteScales(equivalence->chain_->files()[i], equivalence->chain_->manifest().parts[i].name));
+      }
+    }
   } else {
     if (!options.candidate.replace.empty() || options.isolated) {
       return InvalidArgument("'{}' is a model, not a manifest: it has no parts to {}", candidate.string(),
@@ -48,11 +63,20 @@ absl::StatusOr<std::unique_ptr<Equivalence>> Equivalence::Open(const std::filesy
     }
     GOMAI_RETURN_IF_ERROR(equivalence->OpenReference(reference, backend));
     GOMAI_RETURN_IF_ERROR(equivalence->OpenModel(file, backend));
-    equivalence->needed_ = equivalence->model_->inputs();
-    GOMAI_RETURN_IF_ERROR(equivalence->CheckInputs(equivalence->needed_));
+    if (equivalence->model_ != nullptr) {
+      equivalence->needed_ = equivalence->model_->inputs();
+      GOMAI_RETURN_IF_ERROR(equivalence->CheckInputs(equivalence->needed_));
+    }
+    if (options.candidate.target) {
+      GOMAI_RETURN_IF_ERROR(equivalence->NoteScales(file, ""));
+    }
   }
+  GOMAI_RETURN_IF_ERROR(equivalence->OpenCpuRun(file, backend));
+  GOMAI_RETURN_IF_ERROR(equivalence->ChooseWhatCounts());
   equivalence->tolerances_.resize(equivalence->rows_.size());
-  equivalence->copies_.Remove();  // all is open
+  if (!options.candidate.target) {  // else a worker may have to open one again
+    equivalence->copies_.Remove();
+  }
   return equivalence;
 }
 
@@ -117,6 +141,7 @@ absl::Status Equivalence::OpenReference(const std::filesystem::path& file, Backe
         row.name = output.name;
         row.tensor = ModelName(manifest, output.name);
         row.model_output = output.model_output;
+        row.on_target = chain_->on_target(i);
         const auto alias = std::find_if(manifest.aliases.begin(), manifest.aliases.end(),
                                         [&](const auto& entry) { return entry.second == row.tensor; });
         row.alias = alias == manifest.aliases.end() ? "" : alias->first;
@@ -149,13 +174,7 @@ absl::Status Equivalence::OpenReference(const std::filesystem::path& file, Backe
     const std::vector<std::string>& given = manifest.outputs;
     for (const std::string& name : outputs_) {
       if (std::find(given.begin(), given.end(), name) == given.end()) {
-        AddRow({.part = "",
-                .tensor = name,
-                .name = name,
-                .alias = "",
-                .model_output = true,
-                .fault = true,
-                .missing = "the candidate has no such output"});
+        AddRow(FaultyOutput(name, "the candidate has no such output"));
       }
     }
   }
@@ -173,9 +192,23 @@ absl::Status Equivalence::OpenModel(const std::filesystem::path& file, Backend& 
     options_.progress(fmt::format("opening {}", file.filename().string()));
   }
   GOMAI_ASSIGN_OR_RETURN(const std::filesystem::path aligned, copies_.Aligned(file));
-  absl::StatusOr<std::unique_ptr<Session>> session = backend.Open(aligned, options_.candidate.session);
+  const ChainOptions& candidate = options_.candidate;
+  absl::StatusOr<std::unique_ptr<Session>> session =
+      candidate.target ? OpenOnTarget(aligned, "", *candidate.target, candidate.opening, &model_evidence_)
+                       : backend.Open(aligned, candidate.session);
   if (!session.ok()) {
-    return Annotate(session.status(), fmt::format("the candidate '{}'", file.string()));
+    model_failure_ = Annotate(session.status(), fmt::format("the candidate '{}'", file.string()));
+    if (!candidate.target || !(absl::IsInternal(model_failure_) || absl::IsFailedPrecondition(model_failure_))) {
+      return model_failure_;
+    }
+    for (const std::string& name : outputs_) {
+      EquivalenceRow row;
+      row.tensor = row.name = name;
+      row.model_output = true;
+      row.on_target = true;
+      AddRow(std::move(row));
+    }
+    return absl::OkStatus();
   }
   model_ = *std::move(session);
   std::set<std::string> given;
@@ -183,8 +216,10 @@ absl::Status Equivalence::OpenModel(const std::filesystem::path& file, Backend& 
     given.insert(spec.name);
   }
   for (const std::string& name : outputs_) {
-    EquivalenceRow row{
-        .part = "", .tensor = name, .name = name, .alias = "", .model_output = true, .fault = false, .missing = ""};
+    EquivalenceRow row;
+    row.tensor = row.name = name;
+    row.model_output = true;
+    row.on_target = candidate.target.has_value();
     if (given.erase(name) == 0) {
       row.fault = true;
       row.missing = "the candidate has no such output";
@@ -193,13 +228,7 @@ absl::Status Equivalence::OpenModel(const std::filesystem::path& file, Backend& 
   }
   for (const ValueSpec& spec : model_->outputs()) {
     if (given.contains(spec.name)) {
-      AddRow({.part = "",
-              .tensor = spec.name,
-              .name = spec.name,
-              .alias = "",
-              .model_output = true,
-              .fault = true,
-              .missing = "the reference has no such output"});
+      AddRow(FaultyOutput(spec.name, "the reference has no such output"));
     }
   }
   return absl::OkStatus();

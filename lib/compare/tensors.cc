@@ -80,14 +80,35 @@ void CountSpecial(const Loader& values, int64_t count, TensorComparison& result)
   }
 }
 
+// The largest finite value less the smallest; 0 without any.
+template <typename Loader>
+typename Loader::Value RangeOf(const Loader& values, int64_t count) {
+  using Value = typename Loader::Value;
+  Value least = 0;
+  Value most = 0;
+  bool any = false;
+  for (int64_t i = 0; i < count; ++i) {
+    const Value value = values.ValueAt(i);
+    if (std::isfinite(value)) {
+      least = any ? std::min(least, value) : value;
+      most = any ? std::max(most, value) : value;
+      any = true;
+    }
+  }
+  return most - least;
+}
+
 template <typename Loader>
 void CompareElements(const Loader& candidate, const Loader& reference, int64_t count, int components,
                      const std::vector<int64_t>& shape, const Tolerance& tolerance, TensorComparison& result) {
   using Value = typename Loader::Value;
   const Value rtol = static_cast<Value>(tolerance.rtol);
-  const Value atol = static_cast<Value>(tolerance.atol);
-  const bool elementwise =
-      tolerance.rtol != 0 || tolerance.atol != 0 || (!tolerance.min_cosine && !tolerance.min_snr_db);
+  Value atol = static_cast<Value>(tolerance.atol);
+  if (tolerance.range > 0) {
+    atol += static_cast<Value>(tolerance.range) * RangeOf(reference, count);
+  }
+  const bool elementwise = tolerance.rtol != 0 || tolerance.atol != 0 || tolerance.range != 0 ||
+                           (!tolerance.min_cosine && !tolerance.min_snr_db);
   Sums<Value> sums;
   for (int64_t i = 0; i < count; ++i) {
     const bool other_bits = candidate.BitsAt(i) != reference.BitsAt(i);

@@ -28,9 +28,10 @@ struct Tolerance {
   bool bits = false;  // bit for bit
   double rtol = 0;
   double atol = 0;
+  double range = 0;  // added to atol: this share of the reference's range of finite values
   std::optional<double> min_cosine = std::nullopt;
   std::optional<double> min_snr_db = std::nullopt;
-  bool exact() const { return !bits && rtol == 0 && atol == 0 && !min_cosine && !min_snr_db; }
+  bool exact() const { return !bits && rtol == 0 && atol == 0 && range == 0 && !min_cosine && !min_snr_db; }
 };
 
 struct TensorComparison {

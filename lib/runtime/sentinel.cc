@@ -1,110 +1,160 @@
-// See sentinel.h.
+// The fill's pattern goes by the position of a byte in the tensor, never in a slot, so that a slot may begin anywhere.
 #include "lib/runtime/sentinel.h"
-
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
+#include <functional>
+#include <numeric>
+
+#include "lib/model/dtype.h"
+#include "lib/model/numbers.h"
 
 namespace gomai {
 namespace {
 
-constexpr size_t kLeastBytes = 16;  // of narrow types
+static_assert(std::endian::native == std::endian::little);  // the fill is laid down byte by byte
 
-// Eight bytes, little-endian, that repeat.
-std::array<uint8_t, 8> Pattern(int dtype) {
-  uint64_t bits = 0xA5A5A5A5A5A5A5A5;
+using Pattern = std::array<uint8_t, 8>;
+
+Pattern PatternOf(int dtype) {
+  const auto repeated = [](uint64_t bits, size_t width) {
+    Pattern pattern;
+    for (size_t i = 0; i < pattern.size(); ++i) {
+      pattern[i] = static_cast<uint8_t>(bits >> (i % width * 8));
+    }
+    return pattern;
+  };
   switch (dtype) {
     case onnx::TensorProto::FLOAT:
     case onnx::TensorProto::COMPLEX64:
-      bits = 0x7FC5A5C37FC5A5C3;
-      break;
+      return repeated(0x7fd5a3c7, 4);
     case onnx::TensorProto::DOUBLE:
     case onnx::TensorProto::COMPLEX128:
-      bits = 0x7FFDA5C3A5C3A5C3;
-      break;
+      return repeated(0x7ffd5a3c69a5c3e7, 8);
     case onnx::TensorProto::FLOAT16:
-      bits = 0x7EA57EA57EA57EA5;
-      break;
+      return repeated(0x7f5a, 2);
     case onnx::TensorProto::BFLOAT16:
-      bits = 0x7FE57FE57FE57FE5;
-      break;
+      return repeated(0x7fd5, 2);
+    case onnx::TensorProto::BOOL:
+      return repeated(0xa5, 1);
     default:
-      break;
+      return {0xa5, 0x5a, 0xc3, 0x3c, 0x96, 0x69, 0xb4, 0x4b};
   }
-  std::array<uint8_t, 8> bytes{};
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    bytes[i] = static_cast<uint8_t>(bits >> (8 * i));
-  }
-  return bytes;
 }
 
-bool IsNarrow(int dtype) { return PackedBytes(dtype, 1) <= 1; }
+// How many elements in a row can't be a result by chance.
+int64_t SureRun(int dtype) {
+  if (dtype == onnx::TensorProto::BOOL || IsFloatDtype(dtype) || BitsPerElement(dtype) > 16) {
+    return 1;
+  }
+  return BitsPerElement(dtype) == 16 ? 4 : 16;
+}
+
+bool HoldsFill(const uint8_t* data, const Pattern& pattern, int64_t element, int bits) {
+  const auto first = static_cast<size_t>(element) * static_cast<size_t>(bits);  // bit
+  const size_t byte = first / 8;
+  if (bits < 8) {
+    const unsigned other = static_cast<unsigned>(data[byte] ^ pattern[byte % pattern.size()]);
+    return ((other >> (first % 8)) & ((1u << bits) - 1)) == 0;
+  }
+  for (size_t i = byte; i < byte + static_cast<size_t>(bits) / 8; ++i) {
+    if (data[i] != pattern[i % pattern.size()]) {
+      return false;
+    }
+  }
+  return true;
+}
 
 }  // namespace
 
-void FillSentinel(int dtype, std::span<uint8_t> bytes) {
-  const std::array<uint8_t, 8> pattern = Pattern(dtype);
+int64_t SlotCount(const HostTensor& tensor) { return tensor.shape().empty() ? 1 : tensor.shape()[0]; }
+int64_t SlotSize(const HostTensor& tensor) {
+  return tensor.shape().empty()
+             ? 1
+             : std::accumulate(tensor.shape().begin() + 1, tensor.shape().end(), int64_t{1}, std::multiplies<>());
+}
+
+std::string SlotList(const std::vector<int64_t>& slots, size_t max_runs) {
+  std::string text = slots.size() == 1 ? "slot " : "slots ";
+  size_t runs = 0;
+  for (size_t i = 0; i < slots.size();) {
+    size_t end = i + 1;
+    while (end < slots.size() && slots[end] == slots[end - 1] + 1) {
+      ++end;
+    }
+    const bool range = end - i > 2;
+    if (runs++ >= max_runs) {
+      return fmt::format("{}, … ({} in all)", text, slots.size());
+    }
+    text += fmt::format("{}{}", i == 0 ? "" : ", ", slots[i]);
+    if (range) {
+      text += fmt::format("..{}", slots[end - 1]);
+    }
+    i = range ? end : i + 1;
+  }
+  return text;
+}
+
+void FillSentinel(std::span<uint8_t> bytes, int dtype) {
+  const Pattern pattern = PatternOf(dtype);
   for (size_t i = 0; i < bytes.size(); i += pattern.size()) {
     std::memcpy(bytes.data() + i, pattern.data(), std::min(pattern.size(), bytes.size() - i));
   }
 }
 
-std::vector<int64_t> UnwrittenSlots(const HostTensor& tensor) {
-  std::vector<int64_t> unwritten;
-  const int64_t slots = tensor.shape().empty() ? 1 : tensor.shape().front();
-  const std::span<const uint8_t> bytes = tensor.bytes();
-  if (tensor.is_string() || slots == 0 || bytes.empty() || bytes.size() % static_cast<size_t>(slots) != 0) {
-    return unwritten;
+UnwrittenReport UnwrittenSlots(const HostTensor& result) {
+  UnwrittenReport report;
+  const int bits = BitsPerElement(result.dtype());
+  if (result.is_string() || bits == 0) {
+    report.problem = fmt::format("what wasn't written can't be told for dtype {}", DtypeName(result.dtype()));
+    return report;
   }
-  const size_t size = bytes.size() / static_cast<size_t>(slots);
-  if (IsNarrow(tensor.dtype()) && size < kLeastBytes) {
-    return unwritten;
+  const int64_t count = result.count();
+  if (result.bytes().size() < PackedBytes(result.dtype(), static_cast<uint64_t>(count))) {
+    report.problem = fmt::format("{} bytes are too few for {}", result.bytes().size(), result.Describe());
+    return report;
   }
-  const std::array<uint8_t, 8> pattern = Pattern(tensor.dtype());
-  for (int64_t slot = 0; slot < slots; ++slot) {
-    const size_t begin = static_cast<size_t>(slot) * size;
-    size_t i = begin;
-    while (i < begin + size && bytes[i] == pattern[i % pattern.size()]) {
-      ++i;
-    }
-    if (i == begin + size) {
-      unwritten.push_back(slot);
-    }
-  }
-  return unwritten;
-}
-
-std::string DescribeRuns(const std::vector<int64_t>& ascending) {
-  constexpr size_t kMost = 10;
-  std::vector<std::string> runs;
-  for (size_t i = 0; i < ascending.size();) {
-    size_t end = i + 1;
-    while (end < ascending.size() && ascending[end] == ascending[end - 1] + 1) {
+  report.slot_count = SlotCount(result);
+  const int64_t size = SlotSize(result);
+  const int64_t sure = SureRun(result.dtype());
+  const Pattern pattern = PatternOf(result.dtype());
+  const uint8_t* data = result.bytes().data();
+  for (int64_t at = 0; at < count;) {
+    int64_t end = at;
+    while (end < count && HoldsFill(data, pattern, end, bits)) {
       ++end;
     }
-    if (runs.size() == kMost) {
-      runs.emplace_back("…");
-      break;
+    if (const int64_t run = end - at; run > 0 && run >= sure) {
+      report.elements += run;
+      for (int64_t slot = (at + size - 1) / size; size >= sure && (slot + 1) * size <= end; ++slot) {
+        report.slots.push_back(slot);
+        report.elements -= size;
+      }
     }
-    runs.push_back(end - i == 1 ? fmt::to_string(ascending[i])
-                                : fmt::format("{}..{}", ascending[i], ascending[end - 1]));
-    i = end;
+    at = end + 1;
   }
-  return fmt::format("{}", fmt::join(runs, ", "));
+  return report;
 }
 
-std::string DescribeUnwritten(const HostTensor& tensor) {
-  const std::vector<int64_t> slots = UnwrittenSlots(tensor);
+std::string UnwrittenReport::Why(size_t max_runs) const {
+  if (!problem.empty()) {
+    return problem;
+  }
+  const char* noun = elements == 1 ? "element" : "elements";
   if (slots.empty()) {
-    return "";
+    return elements == 0 ? "" : fmt::format("{} {} {} written", elements, noun, elements == 1 ? "wasn't" : "weren't");
   }
-  if (tensor.shape().empty() || slots.size() == static_cast<size_t>(tensor.shape().front())) {
-    return "it was never written";
+  if (static_cast<int64_t>(slots.size()) == slot_count) {
+    return slot_count == 1 ? "the one slot wasn't written" : fmt::format("none of {} slots was written", slot_count);
   }
-  return fmt::format("{} {} of {} {} never written", slots.size() == 1 ? "slot" : "slots", DescribeRuns(slots),
-                     tensor.shape().front(), slots.size() == 1 ? "was" : "were");
+  std::string text = fmt::format("{} of {} {} written", SlotList(slots, max_runs), slot_count,
+                                 slots.size() == 1 ? "wasn't" : "weren't");
+  if (elements > 0) {
+    text += fmt::format(", nor {} {} {} of others", elements == 1 ? "was" : "were", elements, noun);
+  }
+  return text;
 }
 
 }  // namespace gomai

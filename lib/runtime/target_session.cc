@@ -184,7 +184,7 @@ absl::StatusOr<NamedTensors> TargetSession::Run(const NamedTensors& feeds, const
     if (!tensor.ok()) {
       return std::nullopt;
     }
-    FillSentinel(spec.dtype, tensor->mutable_bytes());
+    FillSentinel(tensor->mutable_bytes(), spec.dtype);
     return *std::move(tensor);
   };
   absl::StatusOr<NamedTensors> results = session_->Run(feeds, outputs, filled);

@@ -102,7 +102,7 @@ absl::Status RunAsAsked(Session& session, const Json& asked, const std::shared_p
     }
     const std::span<uint8_t> bytes = memory->bytes().subspan(offset->second, PackedBytes(spec.dtype, elements));
     if (fill) {
-      FillSentinel(spec.dtype, bytes);
+      FillSentinel(bytes, spec.dtype);
     }
     return HostTensor::Wrap(spec.dtype, spec.shape, bytes, memory);
   };

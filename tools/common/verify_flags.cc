@@ -48,6 +48,39 @@ absl::Status ReadTolerance(const char* flag, const std::vector<std::string>& val
   return absl::OkStatus();
 }
 
+// What an effect that a pass states, or a precision that a device computes in, leaves room for. The shares of the range
+// are some times what was measured on plain CNNs (docs/npu.md).
+absl::StatusOr<Tolerance> ToleranceOf(const std::string& name) {
+  Tolerance tolerance;
+  if (name.empty() || name == "exact-finite") {
+    return tolerance;
+  }
+  if (name == "bit-exact") {
+    tolerance.bits = true;
+    return tolerance;
+  }
+  static constexpr std::pair<std::string_view, double> kRanges[] = {
+      {"reassociates", 1e-5}, {"fp32", 1e-5}, {"fp16", 0.01}, {"bf16", 0.05}, {"int8", 0.1}};
+  for (const auto& [known, range] : kRanges) {
+    if (name == known) {
+      tolerance.range = range;
+      return tolerance;
+    }
+  }
+  return InvalidArgument("'{}' has no tolerance of its own; give --rtol, --atol, --cosine or --snr", name);
+}
+
+// "boxes,labels,scores,masks", those that the model has; an empty one is left out.
+absl::StatusOr<DetectionNames> ParseDetections(const std::string& text) {
+  const std::vector<std::string> names = SplitList(text, ',');
+  if (names.empty() || names.size() > 4 || names[0].empty()) {
+    return InvalidArgument("--detections {} must name the outputs BOXES,LABELS,SCORES,MASKS, or the first of them",
+                           text);
+  }
+  const auto at = [&](size_t i) { return i < names.size() ? names[i] : std::string(); };
+  return DetectionNames{.boxes = at(0), .labels = at(1), .scores = at(2), .masks = at(3)};
+}
+
 CLI::Option* Repeated(CLI::Option* option, const char* type) {
   return option->type_name(type)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
@@ -113,18 +146,30 @@ absl::Status SetVerifyTolerances(const VerifyArguments& arguments, Equivalence& 
     tolerance.min_snr_db = pick(flags[3]);
     return tolerance;
   };
-  bool any = false;
+  bool any = arguments.bits;
   for (Flag& flag : flags) {
     GOMAI_RETURN_IF_ERROR(ReadTolerance(flag.name, flag.values, flag.not_negative, &flag.all, &flag.by_name));
     any = any || !flag.values.empty();
   }
-  if (any && arguments.bits) {
+  if (arguments.bits &&
+      std::any_of(std::begin(flags), std::end(flags), [](const Flag& f) { return !f.values.empty(); })) {
     return InvalidArgument("--bits leaves no room for a tolerance; give one or the other");
   }
   for (const Flag& flag : flags) {
     for (const auto& [name, value] : flag.by_name) {
       by_name.emplace(name, build(&name));
     }
+  }
+  if (!any) {
+    GOMAI_ASSIGN_OR_RETURN(const Tolerance all, ToleranceOf(arguments.effect));
+    GOMAI_RETURN_IF_ERROR(equivalence.SetTolerances(all, {}));
+    if (arguments.target.on.empty() && equivalence.evidence().empty()) {
+      return absl::OkStatus();
+    }
+    GOMAI_ASSIGN_OR_RETURN(const Tolerance target,
+                           ToleranceOf(arguments.precision.empty() ? "fp16" : arguments.precision));
+    equivalence.SetTargetTolerance(target);
+    return absl::OkStatus();
   }
   return equivalence.SetTolerances(build(nullptr), by_name);
 }
@@ -139,14 +184,24 @@ absl::StatusOr<EquivalenceOptions> VerifyOptions(Tool& tool, const VerifyArgumen
     options.reference.ep = arguments.reference_ep;
   }
   options.isolated = arguments.isolated;
+  options.cpu_run = arguments.cpu_run == "always"  ? EquivalenceOptions::CpuRun::kAlways
+                    : arguments.cpu_run == "never" ? EquivalenceOptions::CpuRun::kNever
+                                                   : EquivalenceOptions::CpuRun::kAuto;
+  options.steps = arguments.steps;
+  options.rerun = !arguments.no_rerun;
+  if (!arguments.detections.empty()) {
+    GOMAI_ASSIGN_OR_RETURN(options.detections, ParseDetections(arguments.detections));
+  }
+  options.detection_options = arguments.detection;
+  options.detection_options.min_mask_iou = arguments.detection.min_iou;
   options.progress = [&tool, &arguments](const std::string& what) { tool.Progress(arguments.progress + what); };
   GOMAI_ASSIGN_OR_RETURN(options.candidate.replace, ParseReplacements(arguments.replace));
   return options;
 }
 
 void AddVerifyFlags(CLI::App& app, VerifyArguments* arguments) {
-  app.add_option("reference", arguments->reference, "the model that is right by definition")->required();
-  app.add_option("candidate", arguments->candidate, "a model, a manifest.json, or the folder of a split")->required();
+  app.add_option("reference", arguments->reference, "the model that is right by definition");
+  app.add_option("candidate", arguments->candidate, "a model, a manifest.json, or the folder of a split");
   Repeated(app.add_option("--input", arguments->inputs,
                           "NAME=FILE.npy (.npz, .pb), or FILE.npz for all arrays in it; repeat for other inputs, and "
                           "with the same name for further samples"),
@@ -164,6 +219,36 @@ void AddVerifyFlags(CLI::App& app, VerifyArguments* arguments) {
   Repeated(app.add_option("--cosine", arguments->cosine, "least cosine similarity"), "V");
   Repeated(app.add_option("--snr", arguments->snr, "least signal-to-noise ratio in dB"), "V");
   app.add_flag("--bits", arguments->bits, "equal bit for bit: -0.0 isn't 0.0, and each NaN is its own");
+  app.add_option("--effect", arguments->effect,
+                 "what the candidate's edits state (gomai-opt --list-passes); instead of tolerances")
+      ->check(CLI::IsMember({"bit-exact", "exact-finite", "reassociates", "approximate"}))
+      ->type_name("EFFECT");
+  app.add_option("--precision", arguments->precision,
+                 "what the target computes in: fp32, fp16 (default), bf16 or int8; instead of tolerances")
+      ->check(CLI::IsMember({"fp32", "fp16", "bf16", "int8"}))
+      ->type_name("TYPE");
+  app.add_option("--cpu-run", arguments->cpu_run,
+                 "run the candidate on the CPU too: auto (if something quantised or replaced is on the target), always "
+                 "or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->type_name("WHEN");
+  app.add_option("--steps", arguments->steps, "how far the target may be off that, in steps of an output's scale (1)")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  app.add_flag("--no-rerun", arguments->no_rerun, "don't run the first sample twice on the target");
+  app.add_option("--detections", arguments->detections,
+                 "compare these outputs as a set: BOXES,LABELS,SCORES,MASKS, or the first of them")
+      ->type_name("NAMES");
+  app.add_option("--min-iou", arguments->detection.min_iou, "of two boxes, and of two masks, that are the same (0.5)")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("V");
+  app.add_option("--score-tolerance", arguments->detection.score_tolerance, "of two detections' scores (0.05)")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("V");
+  app.add_option("--min-score", arguments->detection.min_score, "ignore detections below (0)")->type_name("V");
+  app.add_option("--allowed-unmatched", arguments->detection.allowed_unmatched, "detections that one side may lack (0)")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
   CLI::Option* chained =
       app.add_flag("--chained", arguments->chained, "a part reads what earlier parts gave (default)");
   app.add_flag("--isolated", arguments->isolated, "each part reads the reference's own tensors")->excludes(chained);

@@ -24,6 +24,13 @@ struct VerifyArguments {
   bool chained = false;
   std::vector<std::string> replace;
   std::string reference_ep;
+  std::string precision;  // "": fp16 on a target
+  std::string effect;
+  std::string cpu_run = "auto";
+  double steps = 1;
+  bool no_rerun = false;
+  std::string detections;
+  DetectionOptions detection;
   TargetFlags target;
   std::string progress;  // "sample 2 of 3: ", once samples run
 };

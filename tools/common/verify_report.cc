@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tools/common/target_flags.h"
 #include "tools/common/tool.h"
 
 namespace gomai {
@@ -94,12 +95,13 @@ VerifyReport::Verdict VerifyReport::Judge(size_t row) const {
 bool VerifyReport::equal() const {
   for (size_t row = 0; row < equivalence_.rows().size(); ++row) {
     const Verdict verdict = Judge(row);
-    if (verdict == Verdict::kDiffers || verdict == Verdict::kNotReached) {
+    if (Row(row).counts && (verdict == Verdict::kDiffers || verdict == Verdict::kNotReached)) {
       return false;
     }
   }
-  return std::all_of(samples_.begin(), samples_.end(),
-                     [](const SampleReport& sample) { return sample.candidate_failure.empty(); });
+  return !samples_.empty() && std::all_of(samples_.begin(), samples_.end(), [](const SampleReport& sample) {
+    return sample.candidate_failure.empty() && (!sample.detections || sample.detections->equal);
+  });
 }
 
 std::string VerifyReport::Shape(size_t row) const {
@@ -135,7 +137,7 @@ std::string VerifyReport::Shape(size_t row) const {
 bool VerifyReport::FindFirst(First* first) const {
   for (size_t i = 0; i < samples_.size(); ++i) {
     for (size_t row = 0; row < samples_[i].tensors.size(); ++row) {
-      if (!samples_[i].tensors[row].equal && (samples_[i].dtypes[row] != 0 || Row(row).fault)) {
+      if (!samples_[i].tensors[row].equal && Row(row).counts && (samples_[i].dtypes[row] != 0 || Row(row).fault)) {
         *first = {i, row};
         return true;
       }
@@ -168,7 +170,7 @@ std::string VerifyReport::Summary() const {
   size_t compared = 0, good = 0, bits = 0, within = 0, skipped = 0;
   for (size_t row = 0; row < equivalence_.rows().size(); ++row) {
     const Verdict verdict = Judge(row);
-    if (verdict == Verdict::kNotCompared) {
+    if (verdict == Verdict::kNotCompared || !Row(row).counts) {
       ++skipped;
       continue;
     }
@@ -268,7 +270,7 @@ std::string VerifyReport::Text(const std::string& runtime) const {
         line.push_back("within");
         break;
       case Verdict::kDiffers:
-        line.push_back("DIFFERS");
+        line.push_back(rows[row].counts ? "DIFFERS" : "(differs)");
         break;
       case Verdict::kNotReached:
         line.push_back("not reached");
@@ -296,8 +298,137 @@ std::string VerifyReport::Text(const std::string& runtime) const {
       text += fmt::format("the candidate failed to run on sample {}: {}\n", i + 1, samples_[i].candidate_failure);
     }
   }
+  text += NotesText() + ThreeRunsText() + DetectionsText();
+  if (const std::string where = EvidenceText(evidence_); !where.empty()) {
+    text += "\n" + where + "\n";
+  }
   return text + Times() + "\n" + Summary() + "\n";
 }
+
+std::string VerifyReport::NotesText() const {
+  std::string text;
+  for (size_t i = 0; i < samples_.size(); ++i) {
+    for (size_t row = 0; row < samples_[i].notes.size(); ++row) {
+      if (!samples_[i].notes[row].empty()) {
+        text += fmt::format("'{}'{}{}: {}\n", Row(row).tensor,
+                            Row(row).part.empty() ? "" : fmt::format(" of part '{}'", Row(row).part),
+                            samples_.size() > 1 ? fmt::format(", sample {}", i + 1) : "", samples_[i].notes[row]);
+      }
+    }
+  }
+  return text;
+}
+
+std::string VerifyReport::ThreeRunsText() const {
+  std::vector<std::vector<std::string>> cells;
+  for (size_t row = 0; row < equivalence_.rows().size(); ++row) {
+    const ThreeRuns* worst = nullptr;
+    for (const SampleReport& sample : samples_) {
+      if (sample.three[row] && (worst == nullptr || sample.three[row]->steps.max_steps > worst->steps.max_steps)) {
+        worst = &*sample.three[row];
+      }
+    }
+    if (worst == nullptr || (!Row(row).on_target && worst->hardware.differing == 0)) {
+      continue;
+    }
+    const auto error = [](const TensorComparison& c) {
+      return c.problem.empty() ? fmt::format("{:.3g}", c.max_abs) : std::string("-");
+    };
+    const auto snr = [](const TensorComparison& c) {
+      return !c.problem.empty()        ? "-"
+             : std::isfinite(c.snr_db) ? fmt::format("{:.1f}", c.snr_db)
+                                       : std::string("equal");
+    };
+    cells.push_back({Row(row).part.empty() ? "model" : Row(row).part,
+                     Row(row).alias.empty() ? Row(row).tensor : Row(row).alias, error(worst->quantisation),
+                     snr(worst->quantisation), error(worst->hardware), snr(worst->hardware),
+                     worst->hardware.differing == 0 ? "0" : fmt::format("{:.2f}", worst->steps.max_steps),
+                     worst->hardware.differing == 0 ? "0" : fmt::format("{:.3f}", worst->steps.mean_steps),
+                     Row(row).scale > 0 ? fmt::format("{:.3g}", Row(row).scale) : "range/255"});
+  }
+  if (cells.empty()) {
+    return "";
+  }
+  return "\nthree runs: the candidate on the CPU against the reference (what quantising or editing costs), and on the "
+         "target\nagainst the candidate on the CPU (what the hardware adds)\n" +
+         Table(
+             {"part", "tensor", "edit: max abs", "SNR dB", "hardware: max abs", "SNR dB", "max steps", "mean", "step"},
+             cells, {false, false, true, true, true, true, true, true, true}) +
+         "\n";
+}
+
+std::string VerifyReport::DetectionsText() const {
+  std::string text;
+  for (size_t i = 0; i < samples_.size(); ++i) {
+    if (!samples_[i].detections) {
+      continue;
+    }
+    const DetectionComparison& c = *samples_[i].detections;
+    text += fmt::format("detections{}: ", samples_.size() > 1 ? fmt::format(" of sample {}", i + 1) : "");
+    if (!c.problem.empty()) {
+      text += c.problem + "\n";
+      continue;
+    }
+    text += fmt::format(
+        "{} of the reference's {} found again, {} added; least IoU {:.3f}, mean {:.3f}, scores within {:.3g}, "
+        "least mask IoU {:.3f}{}\n",
+        c.pairs.size(), c.reference_count, c.added.size(), c.least_iou, c.mean_iou, c.worst_score_difference,
+        c.least_mask_iou, c.equal ? "" : ": " + c.Why());
+  }
+  return text;
+}
+
+void VerifyReport::NoteEvidence(Equivalence& equivalence) {
+  for (Evidence* evidence : equivalence.evidence()) {
+    evidence_.push_back(evidence);
+    size_t compared = 0, good = 0;
+    bool reached = true;
+    for (size_t row = 0; row < equivalence_.rows().size(); ++row) {
+      if (Row(row).part != evidence->part || !Row(row).missing.empty() || !Row(row).counts) {
+        continue;
+      }
+      const Verdict verdict = Judge(row);
+      reached = reached && verdict != Verdict::kNotReached;
+      ++compared;
+      good += verdict <= Verdict::kWithin ? 1 : 0;
+    }
+    if (compared > 0 && reached) {
+      evidence->Set(Evidence::kOutputs, good == compared,
+                    fmt::format("{} of {} outputs match the reference's, {} {}", good, compared, samples_.size(),
+                                samples_.size() == 1 ? "sample" : "samples"));
+    }
+  }
+}
+
+namespace {
+
+Json ThreeRunsJson(const ThreeRuns& three) {
+  return {{"quantisation", ComparisonJson(three.quantisation)},
+          {"hardware", ComparisonJson(three.hardware)},
+          {"step", three.steps.step},
+          {"max_steps", Number(three.steps.max_steps)},
+          {"mean_steps", Number(three.steps.mean_steps)},
+          {"over_one_step", three.steps.over_one}};
+}
+
+Json DetectionsJson(const DetectionComparison& c) {
+  return {{"equal", c.equal},
+          {"why", c.Why()},
+          {"reference", c.reference_count},
+          {"candidate", c.candidate_count},
+          {"pairs", c.pairs.size()},
+          {"missing", c.missing},
+          {"added", c.added},
+          {"least_iou", c.least_iou},
+          {"mean_iou", c.mean_iou},
+          {"worst_score_difference", Number(c.worst_score_difference)},
+          {"least_mask_iou", c.least_mask_iou},
+          {"label_mismatches", c.label_mismatches},
+          {"score_mismatches", c.score_mismatches},
+          {"mask_mismatches", c.mask_mismatches}};
+}
+
+}  // namespace
 
 nlohmann::ordered_json VerifyReport::Document(const std::string& runtime) const {
   Json document = {{"runtime", runtime}, {"equal", equal()}, {"summary", Summary()}};
@@ -323,6 +454,13 @@ nlohmann::ordered_json VerifyReport::Document(const std::string& runtime) const 
         tensor["shape"] = sample.shapes[row];
       }
       tensor.update(ComparisonJson(sample.tensors[row]));
+      tensor["counts"] = Row(row).counts;
+      if (!sample.notes[row].empty()) {
+        tensor["note"] = sample.notes[row];
+      }
+      if (sample.three[row]) {
+        tensor["three_runs"] = ThreeRunsJson(*sample.three[row]);
+      }
       tensors.push_back(std::move(tensor));
     }
     Json parts = Json::array();
@@ -334,8 +472,12 @@ nlohmann::ordered_json VerifyReport::Document(const std::string& runtime) const 
                        {"parts", parts},
                        {"candidate_failure", sample.candidate_failure},
                        {"tensors", tensors}});
+    if (sample.detections) {
+      samples.back()["detections"] = DetectionsJson(*sample.detections);
+    }
   }
   document["samples"] = samples;
+  document["evidence"] = EvidenceDocument(evidence_);
   return document;
 }
 

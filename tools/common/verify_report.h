@@ -15,6 +15,8 @@ class VerifyReport {
   explicit VerifyReport(const Equivalence& equivalence) : equivalence_(equivalence) {}
   void Add(SampleReport sample) { samples_.push_back(std::move(sample)); }
 
+  // What the samples show of results, into the evidence of what runs on a target.
+  void NoteEvidence(Equivalence& equivalence);
   bool equal() const;
   std::string Text(const std::string& runtime) const;
   nlohmann::ordered_json Document(const std::string& runtime) const;
@@ -33,9 +35,13 @@ class VerifyReport {
   std::string FirstText(const First& first) const;
   std::string Summary() const;
   std::string Times() const;
+  std::string NotesText() const;
+  std::string ThreeRunsText() const;
+  std::string DetectionsText() const;
 
   const Equivalence& equivalence_;
   std::vector<SampleReport> samples_;
+  std::vector<const Evidence*> evidence_;
 };
 
 }  // namespace gomai
