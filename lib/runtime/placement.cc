@@ -52,7 +52,8 @@ void Placement::Add(const std::string& ep, PlacedNode node) {
 }
 
 std::string Placement::Summary() const {
-  return fmt::format("{} of {} nodes on {}", On(provider).size(), total(), provider);
+  return fmt::format("{} of {} nodes on {}{}", On(provider).size(), total(), provider,
+                     source == Source::kProfile ? " in a run's profile, where a fused group is one" : "");
 }
 
 std::string DescribeNodes(const std::vector<PlacedNode>& nodes) {

@@ -193,7 +193,6 @@ absl::StatusOr<EquivalenceOptions> VerifyOptions(Tool& tool, const VerifyArgumen
     GOMAI_ASSIGN_OR_RETURN(options.detections, ParseDetections(arguments.detections));
   }
   options.detection_options = arguments.detection;
-  options.detection_options.min_mask_iou = arguments.detection.min_iou;
   options.progress = [&tool, &arguments](const std::string& what) { tool.Progress(arguments.progress + what); };
   GOMAI_ASSIGN_OR_RETURN(options.candidate.replace, ParseReplacements(arguments.replace));
   return options;
@@ -239,7 +238,10 @@ void AddVerifyFlags(CLI::App& app, VerifyArguments* arguments) {
   app.add_option("--detections", arguments->detections,
                  "compare these outputs as a set: BOXES,LABELS,SCORES,MASKS, or the first of them")
       ->type_name("NAMES");
-  app.add_option("--min-iou", arguments->detection.min_iou, "of two boxes, and of two masks, that are the same (0.5)")
+  app.add_option("--min-iou", arguments->detection.min_iou, "of the boxes of two detections that are the same (0.5)")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("V");
+  app.add_option("--min-mask-iou", arguments->detection.min_mask_iou, "of their masks (0.5)")
       ->check(CLI::Range(0.0, 1.0))
       ->type_name("V");
   app.add_option("--score-tolerance", arguments->detection.score_tolerance, "of two detections' scores (0.05)")
