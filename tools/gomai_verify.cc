@@ -16,8 +16,9 @@ constexpr char kExamples[] = R"(  gomai-verify model.onnx parts/manifest.json --
   gomai-verify model.onnx parts --input image=a.npy --replace box=b.onnx --isolated --cosine 0.999
       a part of your own in place of one of the split's, each part judged on the reference's tensors
   gomai-verify model.onnx parts --input image=a.npy --target npu.json --isolated
-      the parts for an NPU on it, each on the reference's tensors; then chained, the end compared as a set:
-  gomai-verify model.onnx parts --input image=a.npy --target npu.json --detections boxes,labels,scores,masks)";
+      the parts for an NPU on it, each on the reference's tensors
+  gomai-verify model.onnx parts --input image=a.npy --target npu.json --detections boxes,labels,scores
+      all of them one after another, the detections at the end compared as a set)";
 
 absl::StatusOr<int> Run(Tool& tool, VerifyArguments& arguments) {
   if (arguments.target.list_devices) {

@@ -46,7 +46,9 @@ struct EquivalenceOptions {
   // The candidate on the CPU as a third run between the two: kAuto if something quantised or put in place of a part
   // runs on the target. It tells the error of quantising apart from the hardware's.
   enum class CpuRun { kAuto, kAlways, kNever } cpu_run = CpuRun::kAuto;
-  double steps = 1;   // how far the target's results may be off the CPU's, in steps of the output's scale
+  // How far the target's results may be off the CPU's, in steps of the output's scale; unset: as far as the tolerances
+  // say that were given of the target against the reference, and one step if none were.
+  std::optional<double> steps = std::nullopt;
   bool rerun = true;  // what the target gives for the first sample is asked twice: does it give the same?
   // Compared as a set. Chained, what comes after the first part that may compute something else (on the target, or
   // replaced) is shown and doesn't count then: with other detections on the way, tensors differ in number and order.

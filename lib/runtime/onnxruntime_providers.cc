@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <functional>
 #include <iterator>
 
 #include "lib/base/text.h"
@@ -196,7 +197,14 @@ absl::StatusOr<Provider> FindPlugin(Library& library, const SessionOptions& want
     return InvalidArgument("the provider library '{}' needs a name other than cpu; give it with --ep",
                            wanted.ep_library.string());
   }
-  GOMAI_ASSIGN_OR_RETURN(const std::vector<const OrtEpDevice*> devices, library.PluginDevices(name, wanted.ep_library));
+  GOMAI_ASSIGN_OR_RETURN(std::vector<const OrtEpDevice*> devices, library.PluginDevices(name, wanted.ep_library));
+  // A library may hold several providers; one that has just this name is meant.
+  const auto named = [&library, own = ShortName(name)](const OrtEpDevice* device) {
+    return ShortName(library.api->EpDevice_EpName(device)) == own;
+  };
+  if (std::any_of(devices.begin(), devices.end(), named)) {
+    std::erase_if(devices, std::not_fn(named));
+  }
   if (devices.empty()) {
     return Unavailable("the provider library '{}' is loaded, but finds no device on this machine",
                        wanted.ep_library.string());

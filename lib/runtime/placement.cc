@@ -8,6 +8,14 @@
 #include <set>
 
 namespace gomai {
+namespace {
+
+bool IsCompiled(const std::vector<PlacedNode>& nodes) {
+  return std::any_of(nodes.begin(), nodes.end(),
+                     [](const PlacedNode& node) { return node.op == "com.microsoft::EPContext"; });
+}
+
+}  // namespace
 
 std::string DeviceInfo::Describe() const {
   return fmt::format("{} of {} ({:#x}:{:#x})", kind, vendor.empty() ? "an unnamed vendor" : vendor, vendor_id,
@@ -53,7 +61,9 @@ void Placement::Add(const std::string& ep, PlacedNode node) {
 
 std::string Placement::Summary() const {
   return fmt::format("{} of {} nodes on {}{}", On(provider).size(), total(), provider,
-                     source == Source::kProfile ? " in a run's profile, where a fused group is one" : "");
+                     source == Source::kProfile ? " in a run's profile, where a fused group is one"
+                     : IsCompiled(On(provider)) ? " in a compiled model, where each group is one"
+                                                : "");
 }
 
 std::string DescribeNodes(const std::vector<PlacedNode>& nodes) {

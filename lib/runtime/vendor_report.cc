@@ -94,6 +94,7 @@ absl::StatusOr<std::optional<VendorReport>> FindVendorReport(const std::filesyst
                                                              std::filesystem::file_time_type since) {
   std::vector<std::filesystem::path> files;
   std::error_code error;
+  bool in_folder = false;
   if (!given.empty()) {
     files.push_back(given);
   } else if (const std::string cache = OptionOf(ep_options, "cachedir"); !cache.empty()) {
@@ -101,6 +102,7 @@ absl::StatusOr<std::optional<VendorReport>> FindVendorReport(const std::filesyst
     files.push_back(std::filesystem::path(cache) / OptionOf(ep_options, "cachekey") /
                     (name != nullptr && *name != '\0' ? name : kVitisFile));
   } else if (const std::string folder = OptionOf(ep_options, "jsonqnngraphdir"); !folder.empty()) {
+    in_folder = true;
     for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
       if (entry.path().extension() == ".json") {
         files.push_back(entry.path());
@@ -113,12 +115,16 @@ absl::StatusOr<std::optional<VendorReport>> FindVendorReport(const std::filesyst
     if (!IsFresh(file, since)) {
       continue;
     }
-    GOMAI_ASSIGN_OR_RETURN(const VendorReport report, ReadVendorReport(file));
+    absl::StatusOr<VendorReport> report = ReadVendorReport(file);
+    if (!report.ok() && in_folder) {
+      continue;  // QNN writes other things there, too
+    }
+    GOMAI_RETURN_IF_ERROR(report.status());
     if (!found) {
-      found = report;
+      found = *report;
     } else {
-      found->npu_nodes += report.npu_nodes;
-      found->other_nodes += report.other_nodes;
+      found->npu_nodes += report->npu_nodes;
+      found->other_nodes += report->other_nodes;
     }
   }
   if (!found && !given.empty()) {

@@ -2,7 +2,6 @@
 // tensor that is passed through by a part has the same name on both sides of it.
 #include "lib/split/chain.h"
 
-
 #include <algorithm>
 #include <chrono>
 #include <set>

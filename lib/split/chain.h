@@ -75,6 +75,8 @@ class Chain {
   // gives ends the run.
   absl::StatusOr<NamedTensors> Run(const NamedTensors& given,
                                    const std::function<absl::Status(const PartRun&)>& after_part);
+  // Opens what runs on the target and isn't open, and closes it again: to compile one by one.
+  absl::Status OpenEach();
   // One part alone, on the feeds given under the part's names (for --isolated).
   absl::StatusOr<PartRun> RunPart(size_t part, const NamedTensors& feeds);
 

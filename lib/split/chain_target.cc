@@ -90,4 +90,17 @@ absl::Status Chain::OpenOnTargetNow(size_t index) {
   return absl::OkStatus();
 }
 
+absl::Status Chain::OpenEach() {
+  for (size_t i = 0; i < sessions_.size(); ++i) {
+    if (on_target_[i] && sessions_[i] == nullptr && failures_[i].ok()) {
+      const absl::Status opened = OpenOnTargetNow(i);
+      if (!opened.ok() && !absl::IsInternal(opened) && !absl::IsFailedPrecondition(opened)) {
+        return opened;
+      }
+      sessions_[i].reset();
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace gomai

@@ -63,6 +63,8 @@ std::vector<const Evidence*> Runner::evidence() const {
 
 absl::Status Runner::failure() const { return chain_ ? chain_->failure() : failure_; }
 
+absl::Status Runner::OpenEach() { return chain_ ? chain_->OpenEach() : absl::OkStatus(); }
+
 const std::vector<ValueSpec>& Runner::inputs() const {
   static const auto& none = *new std::vector<ValueSpec>;
   return chain_ ? chain_->inputs() : session_ != nullptr ? session_->inputs() : none;

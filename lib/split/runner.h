@@ -30,6 +30,7 @@ class Runner {
   // Of what runs on ChainOptions::target, in order; and what couldn't be opened there.
   std::vector<const Evidence*> evidence() const;
   absl::Status failure() const;
+  absl::Status OpenEach();  // see Chain
   // `after_part` is for chains.
   absl::StatusOr<NamedTensors> Run(const NamedTensors& feeds,
                                    const std::function<absl::Status(const PartRun&)>& after_part);

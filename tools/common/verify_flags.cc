@@ -231,7 +231,8 @@ void AddVerifyFlags(CLI::App& app, VerifyArguments* arguments) {
                  "or never")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->type_name("WHEN");
-  app.add_option("--steps", arguments->steps, "how far the target may be off that, in steps of an output's scale (1)")
+  app.add_option("--steps", arguments->steps,
+                 "how far the target may be off that, in steps of an output's scale (1, if no tolerance is given)")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N");
   app.add_flag("--no-rerun", arguments->no_rerun, "don't run the first sample twice on the target");

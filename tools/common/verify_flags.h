@@ -3,6 +3,7 @@
 // What gomai-verify is told: its flags, as samples, tolerances and options.
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,7 @@ struct VerifyArguments {
   std::string precision;  // "": fp16 on a target
   std::string effect;
   std::string cpu_run = "auto";
-  double steps = 1;
+  std::optional<double> steps;
   bool no_rerun = false;
   std::string detections;
   DetectionOptions detection;
