@@ -90,6 +90,7 @@ absl::StatusOr<std::unique_ptr<Session>> TargetSession::OpenOnce(const std::file
 absl::Status TargetSession::OpenSteps(const std::filesystem::path& model) {
   // File systems keep times in coarser steps than clocks do.
   started_ = std::filesystem::file_time_type::clock::now() - std::chrono::seconds(1);
+  MakeReportFolder(target_.session.ep_options);
   SessionOptions options = target_.session;
   options.record_placement = true;
   options.forbid_fallback = !target_.allow_fallback;

@@ -15,6 +15,7 @@ using Json = nlohmann::json;
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 constexpr const char* kVitisFile = "vitisai_ep_report.json";
+constexpr const char* kGraphFolder = "jsonqnngraphdir";
 
 // The value of an option however it is spelt: cacheDir, cache_dir.
 std::string OptionOf(const Pairs& options, std::string_view name) {
@@ -89,6 +90,13 @@ absl::StatusOr<VendorReport> ReadVendorReport(const std::filesystem::path& file)
                   file.string());
 }
 
+void MakeReportFolder(const Pairs& ep_options) {
+  if (const std::string folder = OptionOf(ep_options, kGraphFolder); !folder.empty()) {
+    std::error_code ignored;
+    std::filesystem::create_directories(folder, ignored);
+  }
+}
+
 absl::StatusOr<std::optional<VendorReport>> FindVendorReport(const std::filesystem::path& given,
                                                              const Pairs& ep_options,
                                                              std::filesystem::file_time_type since) {
@@ -101,7 +109,7 @@ absl::StatusOr<std::optional<VendorReport>> FindVendorReport(const std::filesyst
     const char* name = std::getenv("XLNX_ONNX_EP_REPORT_FILE");
     files.push_back(std::filesystem::path(cache) / OptionOf(ep_options, "cachekey") /
                     (name != nullptr && *name != '\0' ? name : kVitisFile));
-  } else if (const std::string folder = OptionOf(ep_options, "jsonqnngraphdir"); !folder.empty()) {
+  } else if (const std::string folder = OptionOf(ep_options, kGraphFolder); !folder.empty()) {
     in_folder = true;
     for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
       if (entry.path().extension() == ".json") {

@@ -11,7 +11,7 @@ import json
 import pathlib
 import sys
 
-WIDTHS = (6, 11, 14, 15, 0)
+WIDTHS = (5, 10, 12, 17, 15, 0)
 
 
 def row(*cells):
@@ -27,13 +27,18 @@ def percent(own, total):
     return f"{own} of {total}, {100 * own // max(total, 1)} %"
 
 
+def shown_by(evidence):
+    return {"placement": "runtime", "vendor": "runtime and QNN"}.get(
+        next((step for step in ("vendor", "placement") if evidence["steps"][step]["known"] == "yes"), ""), "")
+
+
 def load(file):
     return json.loads(pathlib.Path(file).read_text())
 
 
 def whole(file, model):
     (evidence,) = load(file)["evidence"]
-    row(model, "as it is", "the whole", percent(*placed(evidence)), "runs on the CPU without a word, if nobody looks")
+    row(model, "as it is", "the whole", percent(*placed(evidence)), "runtime", "runs on the CPU without a word, if nobody looks")
 
 
 def against(tensors):
@@ -54,14 +59,14 @@ def parts(file, model, form):
             text = evidence["failure"]
         else:
             text = against(tensors) + ("" if all(t["equal"] for t in tensors) else "  <- WRONG, and no one but gomai-verify says so")
-        row(model, form, evidence["part"], percent(*placed(evidence)), text)
+        row(model, form, evidence["part"], percent(*placed(evidence)), shown_by(evidence), text)
 
 
 def chain(file, model, form):
     document = load(file)
     found = document["samples"][0]["detections"]
     own, total = (sum(column) for column in zip(*(placed(e) for e in document["evidence"])))
-    row(model, form, "all, chained", percent(own, total),
+    row(model, form, "all, chained", percent(own, total), "runtime",
         f"{found['pairs']} of {found['reference']} detections found again, {len(found['added'])} added, "
         f"mean IoU {found['mean_iou']:.3f}, scores within {float(found['worst_score_difference']):.2g}")
 
@@ -69,13 +74,13 @@ def chain(file, model, form):
 def compiled(file, model, form, folder=None):
     for evidence in load(file)["evidence"]:
         sizes = [f.stat().st_size for f in pathlib.Path(folder).glob(evidence["part"] + ".*_ctx.onnx")] if folder else []
-        row(model, form, evidence["part"], percent(*placed(evidence)),
+        row(model, form, evidence["part"], percent(*placed(evidence)), shown_by(evidence),
             f"context of {max(sizes) / 1e6:.1f} MB" if sizes else evidence["level"])
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["header"]:
-        row("model", "form", "part", "nodes on QNN", "against the CPU")
+        row("model", "form", "part", "nodes on QNN", "shown by", "against the CPU")
         row(*("-" * (width or 40) for width in WIDTHS))
     elif len(sys.argv) > 3 and sys.argv[1] in ("whole", "parts", "chain", "compiled"):
         globals()[sys.argv[1]](*sys.argv[2:])
