@@ -139,4 +139,20 @@ expect 0 "of the reference's 20 found again" "${proof[@]}" --ep-option round=fp1
 expect 1 'detections: ' "${proof[@]}" --ep-option fault=zero --ep-option fault_op=Gemm --detections boxes,labels,scores,masks
 expect 2 "has no output 'box'; did you mean 'boxes'" "${proof[@]}" --detections box
 expect 2 'leave out --isolated or --detections' "${proof[@]}" --isolated --detections boxes
+
+# --- three runs: a quantised piece beside the float one, and what the hardware adds to it
+"$run" -q "$parts" --input "$image" --dump-parts "$tmp/dump"
+"$python" "$source_dir/examples/npu/quantise.py" "$parts/box.onnx" "$tmp/box-u8.onnx" u8 "$tmp/dump/box" >/dev/null 2>&1 || fail 'quantising'
+three=("${proof[@]}" --isolated --on box --replace "box=$tmp/box-u8.onnx")
+expect 0 'three runs' "${three[@]}"
+check 'a target that computes as the CPU adds nothing' grep -qE '^box +class_logits +[0-9.e-]+ +[0-9.]+ +0 +equal +0 +0 +0\.[0-9]+' <<<"$output"
+expect 0 'within the tolerance' "${three[@]}" --ep-option round=fp16
+expect 1 'steps of 0.' "${three[@]}" --ep-option fault=bias
+check 'the step is the output'"'"'s scale' lacks 'range/255'
+expect 0 'within the tolerance' "${three[@]}" --ep-option fault=bias --steps 100
+expect 1 'DIFFERS' "${three[@]}" --cosine 0.9999999
+expect 0 '' "${three[@]}" --snr 10
+expect 1 'DIFFERS' "${three[@]}" --cpu-run never --precision fp32
+check 'without the run between there is one difference' lacks 'three runs'
+expect 2 "it has no parts to replace" "$verify" "$tiny" "$tiny" --input "$image" --replace "box=$tmp/box-u8.onnx"
 finish
