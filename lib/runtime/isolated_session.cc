@@ -8,6 +8,7 @@
 
 #include "lib/base/text.h"
 #include "lib/runtime/channel.h"
+#include "lib/runtime/profile_file.h"
 #include "lib/runtime/session_json.h"
 #include "lib/runtime/worker.h"
 #include "lib/runtime/worker_protocol.h"
@@ -40,6 +41,12 @@ class IsolatedSession : public Session {
  public:
   IsolatedSession(std::filesystem::path model, SessionOptions options, WorkerOptions worker)
       : model_(std::move(model)), options_(std::move(options)), worker_(std::move(worker)) {}
+
+  ~IsolatedSession() override {
+    if (child_ != nullptr) {
+      Ended("", "", 0).IgnoreError();
+    }
+  }
 
   const std::vector<ValueSpec>& inputs() const override { return inputs_; }
   const std::vector<ValueSpec>& outputs() const override { return outputs_; }
@@ -76,15 +83,8 @@ absl::Status IsolatedSession::Ended(const std::string& how, const std::string& d
       printed = line;  // the last
     }
   }
-  const std::string prefix = fmt::format("gomai-profile-{}-", child_->pid());
+  ProfileFile::RemoveOf(child_->pid());
   child_.reset();
-  // A profile that it had begun.
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path(error), error)) {
-    if (entry.path().filename().string().starts_with(prefix)) {
-      std::filesystem::remove(entry.path(), error);
-    }
-  }
   return Internal("{} {} after {:.1f} s{}", how, doing, seconds,
                   printed.empty() ? "" : fmt::format("; it printed last: {}", printed.substr(0, 300)));
 }

@@ -98,8 +98,8 @@ bool TellsAssignment(const Library& library);
 // Adds the nodes to `placement`.
 absl::Status ReadAssignment(const Library& library, const OrtSession* session, Placement* placement);
 
-// All that `wanted` says but the provider; `profiled`: where nodes went is to come out of a profile.
-absl::Status FillOptions(const Library& library, const SessionOptions& wanted, bool profiled,
+// All that `wanted` says but the provider; with a prefix, where nodes went is to come out of a profile of that name.
+absl::Status FillOptions(const Library& library, const SessionOptions& wanted, const std::string& profile_prefix,
                          OrtSessionOptions* options);
 
 // A session on a model by file, or by bytes if `bytes` is not null.

@@ -1,10 +1,6 @@
 // What a session is told before it is made, but for its provider.
 #ifdef GOMAI_WITH_ONNXRUNTIME
 
-#include <unistd.h>
-
-#include <atomic>
-
 #include "lib/runtime/onnxruntime_internal.h"
 
 namespace gomai::ort {
@@ -26,7 +22,7 @@ GraphOptimizationLevel Level(Optimization optimization) {
 
 }  // namespace
 
-absl::Status FillOptions(const Library& library, const SessionOptions& wanted, bool profiled,
+absl::Status FillOptions(const Library& library, const SessionOptions& wanted, const std::string& profile_prefix,
                          OrtSessionOptions* options) {
   const OrtApi& api = *library.api;
   constexpr std::string_view kDoing = "setting up a session";
@@ -40,12 +36,9 @@ absl::Status FillOptions(const Library& library, const SessionOptions& wanted, b
   GOMAI_RETURN_IF_ERROR(library.Check(api.SetSessionExecutionMode(options, ORT_SEQUENTIAL), kDoing));
   GOMAI_RETURN_IF_ERROR(library.Check(api.AddSessionConfigEntry(options, "session.force_spinning_stop", "1"), kDoing));
   GOMAI_RETURN_IF_ERROR(library.Check(api.AddSessionConfigEntry(options, "session.use_env_allocators", "1"), kDoing));
+  const bool profiled = !profile_prefix.empty();
   if (profiled) {
-    std::error_code error;
-    const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
-    static std::atomic<int> count = 0;
-    const std::string prefix = fmt::format("gomai-profile-{}-{}", ::getpid(), ++count);
-    GOMAI_RETURN_IF_ERROR(library.Check(api.EnableProfiling(options, (folder / prefix).c_str()), kDoing));
+    GOMAI_RETURN_IF_ERROR(library.Check(api.EnableProfiling(options, profile_prefix.c_str()), kDoing));
   } else if (wanted.record_placement) {
     GOMAI_RETURN_IF_ERROR(
         library.Check(api.AddSessionConfigEntry(options, "session.record_ep_graph_assignment_info", "1"), kDoing));

@@ -13,6 +13,7 @@
 #include "lib/base/text.h"
 #include "lib/runtime/activity.h"
 #include "lib/runtime/onnxruntime_internal.h"
+#include "lib/runtime/profile_file.h"
 #include "lib/runtime/runnable.h"
 
 namespace gomai::ort {
@@ -41,12 +42,6 @@ class OnnxRuntimeSession : public Session {
         compiled_(std::move(compiled)),
         library_(compiled_->library),
         memory_(library_.api->ReleaseMemoryInfo) {}
-  ~OnnxRuntimeSession() override {
-    if (profiled_) {  // never run: the runtime would write the profile and leave it
-      EndProfile().IgnoreError();
-    }
-  }
-
   const std::vector<ValueSpec>& inputs() const override { return inputs_; }
   const std::vector<ValueSpec>& outputs() const override { return outputs_; }
   using Session::Run;
@@ -55,8 +50,8 @@ class OnnxRuntimeSession : public Session {
   const Placement& placement() const override { return placement_; }
 
   absl::Status ReadSpecs(const std::filesystem::path& model, const std::string* bytes);
-  // What is known before the nodes are; `profiled`: they come out of the first run's profile.
-  absl::Status ReadPlacement(Placement chosen, bool profiled);
+  // What is known before the nodes are; with a prefix they come out of the first run's profile, which has it.
+  absl::Status ReadPlacement(Placement chosen, const std::string& profile_prefix);
 
  private:
   absl::StatusOr<Owned<OrtValue>> MakeValue(const std::string& name, const HostTensor& tensor) const;
@@ -74,28 +69,28 @@ class OnnxRuntimeSession : public Session {
   std::vector<ValueSpec> outputs_;
   std::vector<ValueSpec> overridable_;  // initializers that may be fed
   Placement placement_;
-  bool profiled_ = false;  // until the first run has ended
+  std::unique_ptr<ProfileFile> profile_;  // until the first run has ended
 };
 
-absl::Status OnnxRuntimeSession::ReadPlacement(Placement chosen, bool profiled) {
+absl::Status OnnxRuntimeSession::ReadPlacement(Placement chosen, const std::string& profile_prefix) {
   placement_ = std::move(chosen);
-  profiled_ = profiled;
-  return profiled ? absl::OkStatus() : ReadAssignment(library_, compiled_->session.get(), &placement_);
+  if (profile_prefix.empty()) {
+    return ReadAssignment(library_, compiled_->session.get(), &placement_);
+  }
+  GOMAI_ASSIGN_OR_RETURN(profile_, ProfileFile::Open(profile_prefix));
+  return absl::OkStatus();
 }
 
 absl::Status OnnxRuntimeSession::EndProfile() {
-  profiled_ = false;
   const OrtApi& api = *library_.api;
   constexpr std::string_view kDoing = "ending the profile of a run";
   OrtAllocator* allocator = nullptr;
   GOMAI_RETURN_IF_ERROR(library_.Check(api.GetAllocatorWithDefaultOptions(&allocator), kDoing));
   char* text = nullptr;
   GOMAI_RETURN_IF_ERROR(library_.Check(api.SessionEndProfiling(compiled_->session.get(), allocator, &text), kDoing));
-  const std::filesystem::path file = text;
   GOMAI_RETURN_IF_ERROR(library_.Check(api.AllocatorFree(allocator, text), kDoing));
-  const absl::StatusOr<std::string> profile = ReadTextFile(file, uint64_t{1} << 30);
-  std::error_code ignored;
-  std::filesystem::remove(file, ignored);
+  const absl::StatusOr<std::string> profile = profile_->Read();
+  profile_.reset();
   GOMAI_RETURN_IF_ERROR(profile.status());
   return ReadProfile(*profile, &placement_);
 }
@@ -301,7 +296,7 @@ absl::StatusOr<NamedTensors> OnnxRuntimeSession::Run(const NamedTensors& feeds, 
   if (absl::Status ran = library_.Check(status, "ONNX Runtime"); !ran.ok()) {
     return MakeStatus(absl::StatusCode::kInternal, Message(ran));
   }
-  if (profiled_) {
+  if (profile_ != nullptr) {
     GOMAI_RETURN_IF_ERROR(EndProfile());
   }
   NamedTensors taken;
@@ -329,7 +324,8 @@ absl::StatusOr<std::unique_ptr<Session>> OpenSession(Library& library, const std
   Owned<OrtSessionOptions> options(api.ReleaseSessionOptions);
   GOMAI_RETURN_IF_ERROR(library.Check(api.CreateSessionOptions(options.out()), "setting up a session"));
   const bool profiled = wanted.record_placement && !TellsAssignment(library);
-  GOMAI_RETURN_IF_ERROR(FillOptions(library, wanted, profiled, options.get()));
+  const std::string prefix = profiled ? ProfileFile::NewPrefix() : "";
+  GOMAI_RETURN_IF_ERROR(FillOptions(library, wanted, prefix, options.get()));
   GOMAI_ASSIGN_OR_RETURN(Provider provider, FindProvider(library, wanted));
   GOMAI_RETURN_IF_ERROR(AppendProvider(library, wanted, provider, options.get()));
 
@@ -340,6 +336,9 @@ absl::StatusOr<std::unique_ptr<Session>> OpenSession(Library& library, const std
                                                     compiled->session.out())
                        : api.CreateSession(library.env, model.c_str(), options.get(), compiled->session.out()),
       opening);
+  if (!made.ok() && !prefix.empty()) {
+    ProfileFile::Open(prefix).status().IgnoreError();  // which takes it away
+  }
   if (!made.ok() && wanted.forbid_fallback && Message(made).find("allback") != std::string_view::npos) {
     return MakeStatus(absl::StatusCode::kFailedPrecondition, Message(made));
   }
@@ -347,7 +346,7 @@ absl::StatusOr<std::unique_ptr<Session>> OpenSession(Library& library, const std
   auto session = std::make_unique<OnnxRuntimeSession>(std::move(compiled), name);
   GOMAI_RETURN_IF_ERROR(session->ReadSpecs(model, bytes));
   if (wanted.record_placement) {
-    GOMAI_RETURN_IF_ERROR(session->ReadPlacement(std::move(provider.placement), profiled));
+    GOMAI_RETURN_IF_ERROR(session->ReadPlacement(std::move(provider.placement), prefix));
   }
   return session;
 }

@@ -30,8 +30,8 @@ struct VendorReport {
 // By its content. kDataLoss for what is no such report.
 absl::StatusOr<VendorReport> ReadVendorReport(const std::filesystem::path& file);
 
-// Makes the folder that these provider options have a report written to: QNN writes none into a folder that isn't there,
-// and says nothing. What can't be made shows by the report that lacks then.
+// Makes the folder that these provider options have a report written to: QNN writes none into a folder that isn't
+// there, and says nothing. What can't be made shows by the report that lacks then.
 void MakeReportFolder(const std::vector<std::pair<std::string, std::string>>& ep_options);
 
 // Where these provider options have it written; `given` comes first. A file of a folder, or several (QNN's graphs).
