@@ -51,7 +51,7 @@ check 'the others are on the CPU' test "$(grep -c 'placement confirmed' <<<"$out
 expect 2 "has no part 'bx'; did you mean 'box'" on --on bx
 cat >"$tmp/npu.json" <<JSON
 {"gomai_target": 1, "ep": "SimNpu", "ep_library": "$GOMAI_SIM_NPU", "ep_device": "npu",
- "ep_options": {"cache_dir": "\${folder}/cache", "cache_key": "\${part}"},
+ "ep_options": {"cache_dir": "\${folder}/cache", "cache_key": "\${part}", "report": "1"},
  "parts": {"box": {"device": "cpu"}, "mask": {"ep_options": {"round": "fp16"}}}}
 JSON
 expect 0 "placement confirmed by the vendor's report" "$run" "$parts" --input "$image" --target "$tmp/npu.json"
@@ -71,22 +71,22 @@ check 'what a provider that takes nothing reaches' grep -q 'reached: device list
 GOMAI_SIM_NPU_IGNORE_OPTIONS=1 expect 0 '7 of 7 nodes' with refuse=Gemm  # that the option was passed over, placement shows
 expect 1 'asks for another device than the provider' on --ep-device cpu --ep-option device_type=NPU
 expect 0 '' on --ep-device npu --ep-option device_type=NPU
-expect 1 "the vendor's own report contradicts the runtime" with claim='*' report_lies=1 "cache_dir=$tmp/lies"
+expect 1 "the vendor's own report contradicts the runtime" with claim='*' report=1 report_lies=cpu "cache_dir=$tmp/lies" cache_key=k
 check 'with what it says' grep -q ': 0 of .* nodes on the NPU' <<<"$output"
 expect 1 'none of its nodes is on SimNpu' "$run" "$tiny" --random --input-shape image:3x128x192 "${npu[@]}" --ep-option claim=Unheard
 
 # --- isolation: what ends the provider's process ends a part, and not the program
 expect 2 "part 'backbone_rpn': killed by SIGSEGV in a run after" with fault=crash fault_op=Resize
 expect 2 "killed by SIGABRT in a run" with fault=abort fault_op=ConvTranspose
-expect 2 'ended with exit code 3 in a run' with fault=exit fault_op=ConvTranspose
+expect 2 'ended with exit code 3 in a run' with fault=exit exit_code=3 fault_op=ConvTranspose
 expect 2 "part 'mask': killed by SIGSEGV in session creation after" with fault=compile-crash fault_op=ConvTranspose
 check 'the other parts opened' grep -q 'box: placement confirmed' <<<"$output"
 expect 2 'stopped, since it took longer than the limit of 1 s, in a run' on --time-limit 1 --ep-option fault=hang --ep-option fault_op=ConvTranspose
 expect 2 'stopped, since it took longer than the limit of 1 s, in session creation' on --open-limit 1 --ep-option fault=compile-hang --ep-option fault_op=ConvTranspose
 expect 2 'of memory and the limit is' on --memory-limit 600M --ep-option fault=oom --ep-option fault_op=ConvTranspose
-expect 2 "the simulated NPU can't compile this" with fault=compile-error fault_op=Gemm
-expect 2 'the simulated NPU failed in a run' with fault=error fault_op=Gemm
-expect 0 'the provider printed: simulated NPU: running, this line is on stdout' on -v --ep-option fault=print
+expect 2 "sim_npu: the compiler gives up" with fault=compile-error fault_op=Gemm
+expect 2 'sim_npu: the device gives up' with fault=error fault_op=Gemm
+expect 0 'the provider printed: [sim_npu] run 0' on -v --ep-option fault=print
 nothing_left 'after all that'
 checks=$((checks + 1))
 on --json --ep-option fault=print 2>/dev/null | "$python" -c '
@@ -121,7 +121,7 @@ nothing_left 'after an interruption'
 
 # --- comparing
 proof=("$verify" "$tiny" "$parts" --input "$image" "${npu[@]}")
-expect 0 'tensors equal bit for bit' "${proof[@]}"
+expect 0 'tensors equal bit for bit' "${proof[@]}" --threads 1  # as many as the simulated NPU has
 check 'the evidence says so' grep -q 'backbone_rpn: placement confirmed by the runtime' <<<"$output"
 expect 0 'within the tolerance' "${proof[@]}" --isolated --ep-option round=fp16
 expect 1 'first tensor that differs' "${proof[@]}" --isolated --ep-option round=fp16 --precision fp32
@@ -130,8 +130,8 @@ expect 1 'NaN' "${proof[@]}" --isolated --ep-option fault=nan --ep-option fault_
 expect 1 "slot" "${proof[@]}" --isolated --ep-option fault=unwritten --ep-option fault_op=Gemm --ep-option fault_slot=2
 check 'what was never written is named' grep -q "of part 'box': slots 2..59 of 60 weren't written" <<<"$output"
 expect 1 'unwritten' on --ep-option fault=unwritten --ep-option fault_op=Gemm
-expect 1 'it differs from run to run' "${proof[@]}" --isolated --ep-option fault=noise --ep-option fault_op=Gemm
-expect 0 '' "${proof[@]}" --isolated --ep-option fault=noise --ep-option fault_op=Gemm --no-rerun
+expect 1 'it differs from run to run' "${proof[@]}" --isolated --ep-option fault=nondeterministic --ep-option fault_op=Gemm
+expect 0 '' "${proof[@]}" --isolated --ep-option fault=nondeterministic --ep-option fault_op=Gemm --no-rerun
 expect 1 "part 'box': killed by SIGSEGV in a run" "${proof[@]}" --isolated --ep-option fault=crash --ep-option fault_op=Gemm
 check 'the other parts are judged all the same' grep -qE 'mask: placement confirmed' <<<"$output"
 check 'and the part that crashed claims nothing' grep -q '  box: .*killed by SIGSEGV.*; reached: ' <<<"$output"

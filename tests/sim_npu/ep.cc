@@ -1,187 +1,218 @@
-// See ep.h.
 #include "tests/sim_npu/ep.h"
 
 #include <algorithm>
-#include <exception>
-#include <filesystem>
-#include <fstream>
 #include <utility>
 
+#include "tests/sim_npu/context.h"
+#include "tests/sim_npu/delegate.h"
+#include "tests/sim_npu/graph.h"
 #include "tests/sim_npu/kernel.h"
-#include "tests/sim_npu/model_writer.h"
 
-namespace sim_npu {
+namespace gomai::sim {
 namespace {
 
-constexpr const char* kContextOp = "EPContext";
-constexpr const char* kContextDomain = "com.microsoft";
-
-template <typename Work>
-OrtStatus* Guarded(Work work) noexcept {
-  try {
-    work();
-    return nullptr;
-  } catch (const std::exception& error) {
-    return Ort::GetApi().CreateStatus(ORT_EP_FAIL, error.what());
-  }
+NodeLabel Label(const Host& host, const OrtNode* handle) {
+  const char* name = nullptr;
+  const char* op = nullptr;
+  const char* domain = nullptr;
+  Check(host, host.api->Node_GetName(handle, &name));
+  Check(host, host.api->Node_GetOperatorType(handle, &op));
+  Check(host, host.api->Node_GetDomain(handle, &domain));
+  return {name, op, domain};
 }
 
-bool IsStatic(Ort::ConstValueInfo value) {
-  const auto type = value.TypeInfo();
-  if (type.GetONNXType() != ONNX_TYPE_TENSOR) {
-    return false;
-  }
-  const std::vector<int64_t> shape = type.GetTensorTypeAndShapeInfo().GetShape();
-  return std::all_of(shape.begin(), shape.end(), [](int64_t dim) { return dim >= 0; });
+bool IsTaken(const Host& host, const OrtNode* node) {
+  const char* provider = nullptr;
+  Check(host, host.api->Node_GetEpName(node, &provider));
+  return provider != nullptr && *provider != '\0';
 }
 
-std::string StringAttribute(Ort::ConstNode node, const std::string& name) {
-  std::string value;
-  for (const Ort::ConstOpAttr& attribute : node.GetAttributes()) {
-    if (attribute.GetName() == name && !attribute.GetValue(value).IsOK()) {
-      value.clear();
+// ONNX Runtime 1.23 says of no graph that it is a body; mostly its values tell.
+bool LooksLikeBody(const Host& host, const OrtGraph* graph) {
+  size_t inputs = 0;
+  Check(host, host.api->Graph_GetNumInputs(graph, &inputs));
+  if (inputs == 0) {
+    return true;
+  }
+  for (const OrtNode* node : Nodes(host, graph)) {
+    for (const OrtValueInfo* input : Inputs(host, node)) {
+      bool outer = false;
+      if (input != nullptr) {
+        Check(host, host.api->ValueInfo_IsFromOuterScope(input, &outer));
+      }
+      if (outer) {
+        return true;
+      }
     }
   }
-  return value;
+  return false;
 }
 
-bool IsContext(Ort::ConstNode node) {
-  return node.GetOperatorType() == kContextOp && node.GetDomain() == kContextDomain;
+// What tells a graph from other graphs of the model: a name alone is often the same in all of them.
+std::string GraphKey(const Host& host, const OrtGraph* graph) {
+  const char* name = nullptr;
+  Check(host, host.api->Graph_GetName(graph, &name));
+  std::string key = name;
+  const std::vector<const OrtValueInfo*> outputs =
+      All<OrtValueInfo>(host, graph, host.api->Graph_GetNumOutputs, host.api->Graph_GetOutputs);
+  for (const OrtValueInfo* output : outputs) {
+    Check(host, host.api->GetValueInfoName(output, &name));
+    key += '\n' + std::string(name);
+  }
+  return key;
 }
 
-// A compiled group as ONNX Runtime keeps it.
-OrtNode* ContextNode(Ort::ConstNode fused, const std::string& ep, const std::string& model) {
-  std::vector<std::string> inputs, outputs;
-  for (const Ort::ConstValueInfo& input : fused.GetInputs()) {
-    inputs.push_back(input.GetName());
-  }
-  for (const Ort::ConstValueInfo& output : fused.GetOutputs()) {
-    outputs.push_back(output.GetName());
-  }
-  const int64_t one = 1;
-  const std::string name = fused.GetName();
-  std::vector<Ort::OpAttr> attributes;
-  attributes.emplace_back("ep_cache_context", model.data(), static_cast<int>(model.size()), ORT_OP_ATTR_STRING);
-  attributes.emplace_back("embed_mode", &one, 1, ORT_OP_ATTR_INT);
-  attributes.emplace_back("main_context", &one, 1, ORT_OP_ATTR_INT);
-  attributes.emplace_back("source", ep.data(), static_cast<int>(ep.size()), ORT_OP_ATTR_STRING);
-  attributes.emplace_back("partition_name", name.data(), static_cast<int>(name.size()), ORT_OP_ATTR_STRING);
-  Ort::Node node(kContextOp, kContextDomain, name, inputs, outputs, attributes);
-  return node.release();
+OrtEnv* ProcessEnvironment(const Host& host) {
+  OrtEnv* env = nullptr;  // a process has one; this counts a reference
+  Check(host, host.api->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "sim_npu", &env));
+  return env;
 }
 
 }  // namespace
 
-Ep::Ep(Options options, uint32_t api_version) : OrtEp{}, options_(std::move(options)), api_version_(api_version) {
-  ort_version_supported = api_version;
-  GetName = [](const OrtEp* self) noexcept { return static_cast<const Ep*>(self)->options_.ep.c_str(); };
+Ep::Ep(const Host& host, std::string name, const OrtSessionOptions* session)
+    : OrtEp{},
+      host_(host),
+      name_(std::move(name)),
+      options_(ReadOptions(host, session, name_)),
+      env_(ProcessEnvironment(host), host.api->ReleaseEnv) {
+  ort_version_supported = host.version;
+  OrtEp::GetName = [](const OrtEp* self) noexcept { return static_cast<const Ep*>(self)->name_.c_str(); };
   OrtEp::GetCapability = [](OrtEp* self, const OrtGraph* graph, OrtEpGraphSupportInfo* info) noexcept {
-    return Guarded([&] { static_cast<Ep*>(self)->GetCapability(Ort::ConstGraph{graph}, info); });
+    Ep* const ep = static_cast<Ep*>(self);
+    return Guard(ep->host_, [&] { ep->Claim(graph, info); });
   };
   OrtEp::Compile = [](OrtEp* self, const OrtGraph** graphs, const OrtNode** fused, size_t count,
-                      OrtNodeComputeInfo** compiled, OrtNode** contexts) noexcept {
-    return Guarded([&] { static_cast<Ep*>(self)->Compile(graphs, fused, count, compiled, contexts); });
+                      OrtNodeComputeInfo** infos, OrtNode** contexts) noexcept {
+    Ep* const ep = static_cast<Ep*>(self);
+    return Guard(ep->host_, [&] {
+      const bool wanted = ep->options_.context_enable && contexts != nullptr;
+      for (size_t i = 0; i < count; ++i) {
+        infos[i] = ep->CompileGroup(graphs[i], fused[i], wanted ? &contexts[i] : nullptr);
+      }
+    });
   };
-  ReleaseNodeComputeInfos = [](OrtEp*, OrtNodeComputeInfo** compiled, size_t count) noexcept {
+  OrtEp::ReleaseNodeComputeInfos = [](OrtEp*, OrtNodeComputeInfo** infos, size_t count) noexcept {
     for (size_t i = 0; i < count; ++i) {
-      delete static_cast<Kernel*>(compiled[i]);
+      delete static_cast<Kernel*>(infos[i]);
     }
   };
+  if (options_.fault == Fault::kPrint) {
+    PrintJunk("session");
+  }
 }
 
-bool Ep::Claims(Ort::ConstNode node) const {
-  if (IsContext(node)) {
-    return StringAttribute(node, "source") == options_.ep;
-  }
-  const std::string op = node.GetOperatorType();
-  if (!node.GetSubgraphs().empty() || !node.GetEpName().empty() || options_.refuse.contains(op) ||
-      (!options_.claim.contains("*") && !options_.claim.contains(op))) {
+bool Ep::Claims(const OrtNode* node, const NodeLabel& label) const {
+  if (IsContext(label)) {
     return false;
   }
-  if (!options_.static_only) {
-    return true;
+  if ((!options_.claim_all && !options_.claim.contains(label.op)) || options_.refuse.contains(label.op)) {
+    return false;
   }
-  const auto fixed = [](const std::vector<Ort::ConstValueInfo>& values) {
-    return std::all_of(values.begin(), values.end(),
-                       [](const Ort::ConstValueInfo& value) { return !value || IsStatic(value); });
-  };
-  return fixed(node.GetInputs()) && fixed(node.GetOutputs());
+  // Calls of a model's own functions among others, which the delegate wouldn't have.
+  if (!label.domain.empty() && label.domain != "ai.onnx" && label.domain != "com.microsoft") {
+    return false;
+  }
+  size_t bodies = 0;
+  Check(host_, host_.api->Node_GetNumSubgraphs(node, &bodies));
+  if (bodies != 0 || !HasReadableAttributes(host_, node)) {
+    return false;
+  }
+  std::vector<const OrtValueInfo*> values = Inputs(host_, node);
+  const std::vector<const OrtValueInfo*> outputs = Outputs(host_, node);
+  values.insert(values.end(), outputs.begin(), outputs.end());
+  return std::all_of(values.begin(), values.end(), [&](const OrtValueInfo* info) {
+    const Value value = info != nullptr ? ReadValue(host_, info) : Value{};
+    if (value.name.empty()) {  // left out
+      return true;
+    }
+    if (value.dtype == ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED || value.dtype == ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING) {
+      return false;
+    }
+    const bool rank_known = value.has_shape || host_.version < 24;
+    const bool open =
+        !rank_known || std::any_of(value.shape.begin(), value.shape.end(), [](int64_t d) { return d < 0; });
+    return !open || !options_.static_only;
+  });
 }
 
-// Neighbours in the topological order may be one group: nothing outside lies between them.
-void Ep::GetCapability(Ort::ConstGraph graph, OrtEpGraphSupportInfo* info) {
+bool Ep::IsOwnContext(const OrtNode* node, const NodeLabel& label) const {
+  return IsContext(label) && StringAttribute(host_, node, "source") == name_;
+}
+
+void Ep::Claim(const OrtGraph* graph, OrtEpGraphSupportInfo* info) {
+  std::vector<NodeLabel> claimed;
+  std::vector<NodeLabel> left;
   std::vector<const OrtNode*> group;
-  const auto flush = [&] {
-    if (!group.empty()) {
-      OrtNodeFusionOptions fusion{};
-      fusion.ort_version_supported = api_version_;
-      fusion.drop_constant_initializers = true;
-      Ort::ThrowOnError(Ort::GetEpApi().EpGraphSupportInfo_AddNodesToFuse(info, group.data(), group.size(), &fusion));
-      group.clear();
+  // Nodes that follow each other in a topological order: no path leaves such a run and comes back.
+  const auto fuse = [&] {
+    if (group.empty()) {
+      return;
     }
+    OrtNodeFusionOptions fusion = {};
+    fusion.ort_version_supported = host_.version;
+    fusion.drop_constant_initializers = true;  // the delegate has copies
+    Check(host_, host_.ep->EpGraphSupportInfo_AddNodesToFuse(info, group.data(), group.size(), &fusion));
+    group.clear();
+    has_groups_ = true;
   };
-  for (const Ort::ConstNode& node : graph.GetNodes()) {
-    ++seen_;
-    if (!Claims(node)) {
-      flush();
+  // ONNX Runtime 1.23 numbers fused nodes from 0 in each graph, and trips over two of one name. Bodies come first.
+  const bool refused = host_.version < 24 && (has_groups_ || LooksLikeBody(host_, graph));
+  for (const OrtNode* node : Nodes(host_, graph)) {
+    const NodeLabel label = Label(host_, node);
+    if (IsTaken(host_, node)) {
+      fuse();
       continue;
     }
-    ++claimed_;
-    claimed_ops_.push_back(node.GetOperatorType());
-    group.push_back(node);
-    if (options_.single || IsContext(node)) {
-      flush();
+    const bool context = IsOwnContext(node, label);
+    if (refused || (!context && !Claims(node, label))) {
+      fuse();
+      left.push_back(label);
+      continue;
     }
-  }
-  flush();
-  WriteReports();
-}
-
-void Ep::Compile(const OrtGraph** graphs, const OrtNode** fused, size_t count, OrtNodeComputeInfo** compiled,
-                 OrtNode** contexts) {
-  for (size_t i = 0; i < count; ++i) {
-    const Ort::ConstGraph graph{graphs[i]};
-    bool faulty = options_.fault_node.empty() && options_.fault_op.empty();
-    std::string model;
-    for (const Ort::ConstNode& node : graph.GetNodes()) {
-      faulty =
-          faulty || (!options_.fault_node.empty() && node.GetName().find(options_.fault_node) != std::string::npos);
-      faulty = faulty || (!options_.fault_op.empty() && node.GetOperatorType() == options_.fault_op);
-      if (IsContext(node)) {
-        model = StringAttribute(node, "ep_cache_context");
+    if (context) {
+      fuse();
+      for (const NodeLabel& inner : ReadContextNode(host_, node).nodes) {
+        claimed.push_back(inner);
       }
+    } else {
+      claimed.push_back(label);
     }
-    FailCompiling(options_, faulty);
-    if (model.empty()) {
-      model = WriteModel(graph, options_);
+    group.push_back(node);
+    if (context || options_.single) {
+      fuse();
     }
-    const Ort::ConstNode node{fused[i]};
-    compiled[i] = new Kernel(options_, env_, api_version_, model, node, faulty);
-    if (options_.write_context && contexts != nullptr) {
-      contexts[i] = ContextNode(node, options_.ep, model);
-    }
+  }
+  fuse();
+  if (!options_.vitisai_report.empty()) {
+    report_.Place(GraphKey(host_, graph), claimed, left);
+    report_.Write(options_.vitisai_report, options_.report_lies_cpu);
   }
 }
 
-// In the form of the vendors' own: what is on the NPU, and what isn't.
-void Ep::WriteReports() const {
-  const size_t npu = options_.report_lies ? 0 : claimed_;
-  if (!options_.report_file.empty()) {
-    std::filesystem::create_directories(std::filesystem::path(options_.report_file).parent_path());
-    std::ofstream(options_.report_file) << "{\"deviceStat\":[{\"name\":\"all\",\"nodeNum\":" << seen_
-                                        << ",\"supportedOpType\":[]},{\"name\":\"CPU\",\"nodeNum\":" << seen_ - npu
-                                        << ",\"supportedOpType\":[]},{\"name\":\"NPU\",\"nodeNum\":" << npu
-                                        << ",\"supportedOpType\":[]}]}\n";
-  }
-  if (!options_.graph_folder.empty() && npu > 0) {
-    std::filesystem::create_directories(options_.graph_folder);
-    std::ofstream file(options_.graph_folder + "/sim_graph_0.json");
-    file << "{\"graph\":{\"nodes\":{";
-    for (size_t i = 0; i < claimed_ops_.size(); ++i) {
-      file << (i == 0 ? "" : ",") << "\"node_" << i << "\":{\"type\":\"" << claimed_ops_[i] << "\"}";
+OrtNodeComputeInfo* Ep::CompileGroup(const OrtGraph* graph, const OrtNode* fused, OrtNode** context) {
+  const std::vector<const OrtNode*> nodes = Nodes(host_, graph);
+  CompiledGroup group;
+  if (nodes.size() == 1 && IsContext(Label(host_, nodes[0]))) {
+    group = ReadContextNode(host_, nodes[0]);
+  } else {
+    for (const OrtNode* node : nodes) {
+      group.nodes.push_back(Label(host_, node));
     }
-    file << "}}}\n";
+    const Node node = ReadNode(host_, fused);
+    group.inputs = node.inputs;
+    group.outputs = node.outputs;
+    group.model = Serialize(BuildDelegate(host_, options_, graph, fused));
   }
+  auto kernel = std::make_unique<Kernel>(host_, options_, env_.get(), group, fused);
+  if (!options_.qnn_folder.empty()) {
+    WriteQnnGraph(options_.qnn_folder, compiled_, options_.report_lies_cpu ? std::vector<NodeLabel>() : group.nodes);
+  }
+  ++compiled_;
+  if (context != nullptr) {
+    *context = MakeContextNode(host_, name_, fused, group);
+  }
+  return kernel.release();
 }
 
-}  // namespace sim_npu
+}  // namespace gomai::sim

@@ -1,32 +1,33 @@
 #pragma once
 
-// The provider itself: which nodes it claims, and what it makes of them.
-
-#include <onnxruntime_cxx_api.h>
+// The execution provider of one session: it claims nodes, and compiles groups of them.
 
 #include <string>
 #include <vector>
 
+#include "tests/sim_npu/host.h"
 #include "tests/sim_npu/options.h"
+#include "tests/sim_npu/report.h"
 
-namespace sim_npu {
+namespace gomai::sim {
 
 class Ep : public OrtEp {
  public:
-  Ep(Options options, uint32_t api_version);
+  Ep(const Host& host, std::string name, const OrtSessionOptions* session);
 
  private:
-  bool Claims(Ort::ConstNode node) const;
-  void GetCapability(Ort::ConstGraph graph, OrtEpGraphSupportInfo* info);
-  void Compile(const OrtGraph** graphs, const OrtNode** fused, size_t count, OrtNodeComputeInfo** compiled,
-               OrtNode** contexts);
-  void WriteReports() const;
+  void Claim(const OrtGraph* graph, OrtEpGraphSupportInfo* info);
+  bool Claims(const OrtNode* node, const NodeLabel& label) const;
+  bool IsOwnContext(const OrtNode* node, const NodeLabel& label) const;
+  OrtNodeComputeInfo* CompileGroup(const OrtGraph* graph, const OrtNode* fused, OrtNode** context);
 
+  const Host host_;
+  const std::string name_;
   const Options options_;
-  const uint32_t api_version_;
-  Ort::Env env_{ORT_LOGGING_LEVEL_ERROR, "sim_npu"};
-  size_t claimed_ = 0, seen_ = 0;
-  std::vector<std::string> claimed_ops_;
+  Owned<OrtEnv> env_;
+  PlacementReport report_;
+  bool has_groups_ = false;  // claimed some already
+  size_t compiled_ = 0;      // groups
 };
 
-}  // namespace sim_npu
+}  // namespace gomai::sim

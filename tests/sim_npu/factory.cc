@@ -1,126 +1,109 @@
-// The library's two entry points, and the factory behind them. The provider is called as it is registered, so that it
-// can stand in for any vendor's.
-#include <onnxruntime_cxx_api.h>
-
+// The two functions that ONNX Runtime looks for in a plugin, and the factory that they make.
 #include <algorithm>
-#include <cstdlib>
-#include <exception>
-#include <memory>
 #include <string>
-#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "tests/sim_npu/ep.h"
+#include "tests/sim_npu/host.h"
 
-namespace sim_npu {
+namespace gomai::sim {
 namespace {
 
 constexpr uint32_t kVendorId = 0x474D;
+constexpr const char* kVendor = "Gomai";
 
 class Factory : public OrtEpFactory {
  public:
-  Factory(std::string name, uint32_t api_version) : OrtEpFactory{}, name_(std::move(name)), api_version_(api_version) {
-    ort_version_supported = api_version;
-    GetName = [](const OrtEpFactory* self) noexcept { return static_cast<const Factory*>(self)->name_.c_str(); };
-    GetVendor = [](const OrtEpFactory*) noexcept { return "Gomai"; };
-    GetVendorId = [](const OrtEpFactory*) noexcept { return kVendorId; };
-    GetVersion = [](const OrtEpFactory*) noexcept { return "0.1.0"; };
-    GetSupportedDevices = [](OrtEpFactory* self, const OrtHardwareDevice* const* hardware, size_t count,
-                             OrtEpDevice** devices, size_t most, size_t* found) noexcept {
-      return Guarded([&] { static_cast<Factory*>(self)->Devices(hardware, count, devices, most, found); });
+  Factory(const Host& host, std::string name) : OrtEpFactory{}, host_(host), name_(std::move(name)) {
+    ort_version_supported = host.version;
+    OrtEpFactory::GetName = [](const OrtEpFactory* self) noexcept { return Self(self)->name_.c_str(); };
+    OrtEpFactory::GetVendor = [](const OrtEpFactory*) noexcept { return kVendor; };
+    OrtEpFactory::GetVendorId = [](const OrtEpFactory*) noexcept { return kVendorId; };
+    OrtEpFactory::GetVersion = [](const OrtEpFactory*) noexcept { return "1.0.0"; };
+    OrtEpFactory::GetSupportedDevices = [](OrtEpFactory* self, const OrtHardwareDevice* const* devices, size_t count,
+                                           OrtEpDevice** out, size_t room, size_t* found) noexcept {
+      return Guard(Self(self)->host_, [&] { *found = Self(self)->ListDevices({devices, devices + count}, out, room); });
     };
-    CreateEp = [](OrtEpFactory* self, const OrtHardwareDevice* const*, const OrtKeyValuePairs* const*, size_t,
-                  const OrtSessionOptions* session, const OrtLogger*, OrtEp** ep) noexcept {
-      return Guarded([&] {
-        auto* factory = static_cast<Factory*>(self);
-        *ep = new Ep(Options::From(Ort::ConstSessionOptions{session}, factory->name_), factory->api_version_);
-      });
+    OrtEpFactory::CreateEp = [](OrtEpFactory* self, const OrtHardwareDevice* const*, const OrtKeyValuePairs* const*,
+                                size_t, const OrtSessionOptions* options, const OrtLogger*, OrtEp** ep) noexcept {
+      return Guard(Self(self)->host_, [&] { *ep = new Ep(Self(self)->host_, Self(self)->name_, options); });
     };
-    ReleaseEp = [](OrtEpFactory*, OrtEp* ep) noexcept { delete static_cast<Ep*>(ep); };
-    CreateAllocator = [](OrtEpFactory*, const OrtMemoryInfo*, const OrtKeyValuePairs*,
-                         OrtAllocator** allocator) noexcept -> OrtStatus* {
+    OrtEpFactory::ReleaseEp = [](OrtEpFactory*, OrtEp* ep) noexcept { delete static_cast<Ep*>(ep); };
+    // The device's memory is the CPU's.
+    OrtEpFactory::CreateAllocator = [](OrtEpFactory*, const OrtMemoryInfo*, const OrtKeyValuePairs*,
+                                       OrtAllocator** allocator) noexcept -> OrtStatus* {
       *allocator = nullptr;
       return nullptr;
     };
-    ReleaseAllocator = [](OrtEpFactory*, OrtAllocator*) noexcept {};
-    CreateDataTransfer = [](OrtEpFactory*, OrtDataTransferImpl** transfer) noexcept -> OrtStatus* {
+    OrtEpFactory::ReleaseAllocator = [](OrtEpFactory*, OrtAllocator*) noexcept {};
+    OrtEpFactory::CreateDataTransfer = [](OrtEpFactory*, OrtDataTransferImpl** transfer) noexcept -> OrtStatus* {
       *transfer = nullptr;
       return nullptr;
     };
-    IsStreamAware = [](const OrtEpFactory*) noexcept { return false; };
-  }
-
-  ~Factory() {
-    if (npu_ != nullptr) {
-      Ort::GetEpApi().ReleaseHardwareDevice(npu_);
-    }
+    OrtEpFactory::IsStreamAware = [](const OrtEpFactory*) noexcept { return false; };
   }
 
  private:
-  template <typename Work>
-  static OrtStatus* Guarded(Work work) noexcept {
-    try {
-      work();
-      return nullptr;
-    } catch (const std::exception& error) {
-      return Ort::GetApi().CreateStatus(ORT_EP_FAIL, error.what());
+  static Factory* Self(OrtEpFactory* self) { return static_cast<Factory*>(self); }
+  static const Factory* Self(const OrtEpFactory* self) { return static_cast<const Factory*>(self); }
+
+  // The CPU, then an NPU that isn't there where the library can be told of one.
+  size_t ListDevices(const std::vector<const OrtHardwareDevice*>& devices, OrtEpDevice** out, size_t room) {
+    size_t found = 0;
+    const auto cpu = std::find_if(devices.begin(), devices.end(), [this](const OrtHardwareDevice* device) {
+      return host_.api->HardwareDevice_Type(device) == OrtHardwareDeviceType_CPU;
+    });
+    if (cpu != devices.end() && found < room) {
+      Check(host_, host_.ep->CreateEpDevice(this, *cpu, nullptr, nullptr, &out[found]));
+      ++found;
     }
+#if ORT_API_VERSION >= 24
+    if (host_.version >= 24 && found < room) {
+      OrtKeyValuePairs* made = nullptr;
+      host_.api->CreateKeyValuePairs(&made);
+      const Owned<OrtKeyValuePairs> metadata(made, host_.api->ReleaseKeyValuePairs);
+      host_.api->AddKeyValuePair(metadata.get(), "is_virtual", "1");
+      OrtHardwareDevice* npu = nullptr;
+      Check(host_,
+            host_.ep->CreateHardwareDevice(OrtHardwareDeviceType_NPU, kVendorId, 1, kVendor, metadata.get(), &npu));
+      npus_.emplace_back(npu, host_.ep->ReleaseHardwareDevice);
+      Check(host_, host_.ep->CreateEpDevice(this, npu, nullptr, nullptr, &out[found]));
+      ++found;
+    }
+#endif
+    return found;
   }
 
-  // The processor, and an NPU that isn't there: hardware of one's own can be told from 1.24 on.
-  void Devices(const OrtHardwareDevice* const* hardware, size_t count, OrtEpDevice** devices, size_t most,
-               size_t* found) {
-    *found = 0;
-    const OrtEpApi& api = Ort::GetEpApi();
-    for (size_t i = 0; i < count && *found < most; ++i) {
-      if (Ort::GetApi().HardwareDevice_Type(hardware[i]) == OrtHardwareDeviceType_CPU) {
-        Ort::ThrowOnError(api.CreateEpDevice(this, hardware[i], nullptr, nullptr, &devices[(*found)++]));
-        break;
-      }
-    }
-    if (api_version_ < 24 || *found >= most || std::getenv("GOMAI_SIM_NPU_NO_DEVICE") != nullptr) {
-      return;
-    }
-    if (npu_ == nullptr) {
-      Ort::KeyValuePairs metadata;
-      metadata.Add("simulated", "1");
-      Ort::ThrowOnError(api.CreateHardwareDevice(OrtHardwareDeviceType_NPU, kVendorId, 1, "Gomai", metadata, &npu_));
-    }
-    Ort::ThrowOnError(api.CreateEpDevice(this, npu_, nullptr, nullptr, &devices[(*found)++]));
-  }
-
+  const Host host_;
   const std::string name_;
-  const uint32_t api_version_;
-  OrtHardwareDevice* npu_ = nullptr;
+  std::vector<Owned<OrtHardwareDevice>> npus_;  // the listed devices refer to them
 };
 
-// "1.26.0" -> 26, at most what these headers know.
-uint32_t ApiVersion(std::string_view version) {
-  const size_t dot = version.find('.');
-  const int minor = dot == std::string_view::npos ? 0 : std::atoi(version.data() + dot + 1);
-  return std::min<uint32_t>(ORT_API_VERSION, static_cast<uint32_t>(std::max(minor, 0)));
-}
-
 }  // namespace
-}  // namespace sim_npu
+}  // namespace gomai::sim
 
-extern "C" {
+#define GOMAI_SIM_NPU_EXPORT extern "C" __attribute__((visibility("default")))
 
-__attribute__((visibility("default"))) OrtStatus* CreateEpFactories(const char* name, const OrtApiBase* base,
-                                                                    const OrtLogger*, OrtEpFactory** factories,
-                                                                    size_t most, size_t* count) {
+GOMAI_SIM_NPU_EXPORT OrtStatus* CreateEpFactories(const char* name, const OrtApiBase* base, const OrtLogger*,
+                                                  OrtEpFactory** factories, size_t room, size_t* count) {
+  using gomai::sim::Failure;
+  const gomai::sim::Host host = gomai::sim::Negotiate(*base);
   *count = 0;
-  const uint32_t version = sim_npu::ApiVersion(base->GetVersionString());
-  const OrtApi* api = base->GetApi(version);
-  if (api == nullptr || most < 1) {
-    return nullptr;
+  if (host.ep == nullptr) {
+    const OrtApi* const oldest = host.api != nullptr ? host.api : base->GetApi(1);
+    return oldest->CreateStatus(ORT_NOT_IMPLEMENTED, "sim_npu: needs ONNX Runtime 1.23 or newer");
   }
-  Ort::InitApi(api);
-  factories[(*count)++] = new sim_npu::Factory(name, version);
-  return nullptr;
+  return gomai::sim::Guard(host, [&] {
+    if (room < 1) {
+      throw Failure("sim_npu: no room for a factory", ORT_INVALID_ARGUMENT);
+    }
+    factories[0] = new gomai::sim::Factory(host, name);
+    *count = 1;
+  });
 }
 
-__attribute__((visibility("default"))) OrtStatus* ReleaseEpFactory(OrtEpFactory* factory) {
-  delete static_cast<sim_npu::Factory*>(factory);
+GOMAI_SIM_NPU_EXPORT OrtStatus* ReleaseEpFactory(OrtEpFactory* factory) {
+  delete static_cast<gomai::sim::Factory*>(factory);
   return nullptr;
-}
 }

@@ -1,200 +1,181 @@
-// See kernel.h.
 #include "tests/sim_npu/kernel.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cmath>
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <limits>
-#include <stdexcept>
 
-namespace sim_npu {
+#include "tests/sim_npu/graph.h"
+
+namespace gomai::sim {
 namespace {
 
-[[noreturn]] void Hang() {
-  for (;;) {
-    ::sleep(1);
-  }
+OrtSession* OpenDelegate(const Host& host, const OrtEnv* env, const std::string& model) {
+  OrtSessionOptions* made = nullptr;
+  Check(host, host.api->CreateSessionOptions(&made));
+  const Owned<OrtSessionOptions> settings(made, host.api->ReleaseSessionOptions);
+  Check(host, host.api->SetIntraOpNumThreads(settings.get(), 1));
+  // Rounding by Cast pairs must not be optimised away.
+  Check(host, host.api->SetSessionGraphOptimizationLevel(settings.get(), ORT_DISABLE_ALL));
+  OrtSession* session = nullptr;
+  Check(host, host.api->CreateSessionFromArray(env, model.data(), model.size(), settings.get(), &session));
+  return session;
 }
 
-[[noreturn]] void EatMemory() {
-  constexpr size_t kStep = size_t{64} << 20;
-  for (;;) {
-    char* more = static_cast<char*>(std::malloc(kStep));
-    if (more == nullptr) {
-      std::abort();
+template <typename Count, typename Get>
+std::vector<std::string> Names(const Host& host, const OrtSession* session, Count count, Get get) {
+  OrtAllocator* allocator = nullptr;
+  Check(host, host.api->GetAllocatorWithDefaultOptions(&allocator));
+  size_t size = 0;
+  Check(host, count(session, &size));
+  std::vector<std::string> names;
+  for (size_t i = 0; i < size; ++i) {
+    char* name = nullptr;
+    Check(host, get(session, i, allocator, &name));
+    names.emplace_back(name);
+    Check(host, host.api->AllocatorFree(allocator, name));
+  }
+  return names;
+}
+
+std::vector<const char*> Pointers(const std::vector<std::string>& names) {
+  std::vector<const char*> pointers;
+  for (const std::string& name : names) {
+    pointers.push_back(name.c_str());
+  }
+  return pointers;
+}
+
+// ONNX Runtime sorts a fused node's inputs and outputs as it likes, also those of a group that is one node.
+std::vector<size_t> Slots(const std::vector<std::string>& names, const std::vector<std::string>& fused) {
+  std::vector<size_t> slots;
+  for (const std::string& name : names) {
+    const auto found = std::find(fused.begin(), fused.end(), name);
+    if (found == fused.end()) {
+      throw Failure("sim_npu: the fused node lacks '" + name + "'");
     }
-    std::memset(more, 1, kStep);
-    ::usleep(2000);
+    slots.push_back(static_cast<size_t>(found - fused.begin()));
   }
-}
-
-void Print(const char* when) {
-  std::printf("simulated NPU: %s, this line is on stdout\n", when);
-  std::fflush(stdout);
-  std::fprintf(stderr, "simulated NPU: %s, this line is on stderr\n", when);
-}
-
-// To 255 steps over the largest absolute value.
-void RoundToSteps(float* values, size_t count) {
-  float most = 0;
-  for (size_t i = 0; i < count; ++i) {
-    most = std::max(most, std::abs(values[i]));
-  }
-  const float step = most / 127;
-  for (size_t i = 0; step > 0 && i < count; ++i) {
-    values[i] = std::round(values[i] / step) * step;
-  }
+  return slots;
 }
 
 }  // namespace
 
-void FailCompiling(const Options& options, bool faulty) {
-  if (options.fault == "print") {
-    Print("compiling");
-  }
-  if (!faulty) {
-    return;
-  }
-  if (options.fault == "compile-error") {
-    throw std::runtime_error("the simulated NPU can't compile this");
-  }
-  if (options.fault == "compile-crash") {
-    std::raise(SIGSEGV);
-  }
-  if (options.fault == "compile-hang") {
-    Hang();
-  }
-  if (options.fault == "compile-oom") {
-    EatMemory();
-  }
-}
-
-Kernel::Kernel(const Options& options, const Ort::Env& env, uint32_t api_version, const std::string& model,
-               Ort::ConstNode fused, bool faulty)
-    : OrtNodeComputeInfo{}, options_(options), faulty_(faulty) {
-  ort_version_supported = api_version;
-  CreateState = [](OrtNodeComputeInfo* self, OrtNodeComputeContext*, void** state) noexcept -> OrtStatus* {
-    *state = self;
+Kernel::Kernel(const Host& host, const Options& options, const OrtEnv* env, const CompiledGroup& group,
+               const OrtNode* fused)
+    : OrtNodeComputeInfo{},
+      host_(host),
+      options_(options),
+      faulty_(IsFaulty(options, group.nodes)),
+      session_(nullptr, host.api->ReleaseSession) {
+  ort_version_supported = host.version;
+  OrtNodeComputeInfo::CreateState = [](OrtNodeComputeInfo* self, OrtNodeComputeContext*, void** state) -> OrtStatus* {
+    *state = self;  // it has none of its own
     return nullptr;
   };
-  OrtNodeComputeInfo::Compute = [](OrtNodeComputeInfo*, void* state, OrtKernelContext* context) noexcept -> OrtStatus* {
-    try {
-      static_cast<Kernel*>(state)->Compute(context);
-      return nullptr;
-    } catch (const std::exception& error) {
-      return Ort::GetApi().CreateStatus(ORT_EP_FAIL, error.what());
-    }
+  OrtNodeComputeInfo::ReleaseState = [](OrtNodeComputeInfo*, void*) {};
+  OrtNodeComputeInfo::Compute = [](OrtNodeComputeInfo* self, void*, OrtKernelContext* context) -> OrtStatus* {
+    Kernel* const kernel = static_cast<Kernel*>(self);
+    return Guard(kernel->host_, [&] { kernel->Run(context); });
   };
-  ReleaseState = [](OrtNodeComputeInfo*, void*) noexcept {};
-  for (const Ort::ConstValueInfo& input : fused.GetInputs()) {
-    inputs_.push_back(input.GetName());
+  if (faulty_) {
+    FailToCompile(options_);
   }
-  for (const Ort::ConstValueInfo& output : fused.GetOutputs()) {
-    outputs_.push_back(output.GetName());
-  }
-  before_.resize(outputs_.size());
-  Ort::SessionOptions session_options;
-  session_options.SetGraphOptimizationLevel(ORT_DISABLE_ALL);
-  session_ = Ort::Session(env, model.data(), model.size(), session_options);
-}
-
-void Kernel::Fault() {
-  if (options_.fault == "print") {
-    Print("running");
-  }
-  if (!faulty_ || (options_.fault_run >= 0 && options_.fault_run != run_)) {
-    return;
-  }
-  if (options_.fault == "error") {
-    throw std::runtime_error("the simulated NPU failed in a run");
-  }
-  if (options_.fault == "crash") {
-    std::raise(SIGSEGV);
-  }
-  if (options_.fault == "abort") {
-    std::abort();
-  }
-  if (options_.fault == "exit") {
-    ::_exit(3);
-  }
-  if (options_.fault == "hang") {
-    Hang();
-  }
-  if (options_.fault == "oom") {
-    EatMemory();
+  session_.reset(OpenDelegate(host_, env, group.model));
+  inputs_ = Names(host_, session_.get(), host_.api->SessionGetInputCount, host_.api->SessionGetInputName);
+  outputs_ = Names(host_, session_.get(), host_.api->SessionGetOutputCount, host_.api->SessionGetOutputName);
+  const Node node = ReadNode(host_, fused);
+  input_slots_ = Slots(group.inputs, node.inputs);
+  output_slots_ = Slots(group.outputs, node.outputs);
+  if (inputs_.size() != input_slots_.size() || outputs_.size() != output_slots_.size()) {
+    throw Failure("sim_npu: the compiled group has other inputs and outputs than its node");
   }
 }
 
-void Kernel::Spoil(size_t output, float* values, size_t count) {
-  if (options_.round == "int8") {
-    RoundToSteps(values, count);
-  }
-  if (!faulty_ || count == 0 || (options_.fault_run >= 0 && options_.fault_run != run_)) {
-    return;
-  }
-  if (options_.fault == "nan") {
-    values[count / 2] = std::numeric_limits<float>::quiet_NaN();
-  } else if (options_.fault == "inf") {
-    values[count / 2] = std::numeric_limits<float>::infinity();
-  } else if (options_.fault == "zero") {
-    std::fill(values, values + count, 0.0F);
-  } else if (options_.fault == "bias") {
-    std::for_each(values, values + count, [](float& value) { value += 0.25F; });
-  } else if (options_.fault == "noise") {
-    values[0] += static_cast<float>(run_) * 0.001F;
-  } else if (options_.fault == "stale" && before_[output].size() == count * sizeof(float)) {
-    std::memcpy(values, before_[output].data(), before_[output].size());
-  }
-}
-
-void Kernel::Compute(OrtKernelContext* raw) {
-  ++run_;
-  Fault();
-  const OrtApi& api = Ort::GetApi();
-  std::vector<const char*> input_names, output_names;
+std::vector<Owned<OrtValue>> Kernel::Compute(OrtKernelContext* context) {
   std::vector<const OrtValue*> feeds(inputs_.size());
+  for (size_t i = 0; i < feeds.size(); ++i) {
+    Check(host_, host_.api->KernelContext_GetInput(context, input_slots_[i], &feeds[i]));
+  }
+  if (outputs_.empty()) {  // of a node whose results nobody reads
+    return {};
+  }
   std::vector<OrtValue*> results(outputs_.size(), nullptr);
-  for (size_t i = 0; i < inputs_.size(); ++i) {
-    input_names.push_back(inputs_[i].c_str());
-    Ort::ThrowOnError(api.KernelContext_GetInput(raw, i, &feeds[i]));
-  }
-  for (const std::string& name : outputs_) {
-    output_names.push_back(name.c_str());
-  }
-  Ort::ThrowOnError(api.Run(session_, nullptr, input_names.data(), feeds.data(), feeds.size(), output_names.data(),
-                            output_names.size(), results.data()));
-  std::vector<Ort::Value> owned;
+  Check(host_, host_.api->Run(session_.get(), nullptr, Pointers(inputs_).data(), feeds.data(), feeds.size(),
+                              Pointers(outputs_).data(), results.size(), results.data()));
+  std::vector<Owned<OrtValue>> owned;
   for (OrtValue* result : results) {
-    owned.emplace_back(result);
+    owned.emplace_back(result, host_.api->ReleaseValue);
   }
-  for (size_t i = 0; i < owned.size(); ++i) {
-    const auto info = owned[i].GetTensorTypeAndShapeInfo();
-    const std::vector<int64_t> shape = info.GetShape();
-    const size_t size = owned[i].GetTensorSizeInBytes();
-    void* exact = owned[i].GetTensorMutableRawData();
-    const std::vector<char> kept(static_cast<const char*>(exact), static_cast<const char*>(exact) + size);
-    if (info.GetElementType() == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT) {
-      Spoil(i, static_cast<float*>(exact), size / sizeof(float));
+  return owned;
+}
+
+OutputView Kernel::View(OrtValue* value) const {
+  OrtTensorTypeAndShapeInfo* info = nullptr;
+  Check(host_, host_.api->GetTensorTypeAndShape(value, &info));
+  const Owned<OrtTensorTypeAndShapeInfo> owner(info, host_.api->ReleaseTensorTypeAndShapeInfo);
+  ONNXTensorElementDataType dtype = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+  Check(host_, host_.api->GetTensorElementType(info, &dtype));
+  size_t rank = 0;
+  Check(host_, host_.api->GetDimensionsCount(info, &rank));
+  OutputView view;
+  view.dtype = dtype;
+  view.shape.resize(rank);
+  Check(host_, host_.api->GetDimensions(info, view.shape.data(), rank));
+  void* data = nullptr;
+  size_t size = 0;
+  Check(host_, host_.api->GetTensorMutableData(value, &data));
+  Check(host_, host_.api->GetTensorSizeInBytes(value, &size));
+  view.bytes = {static_cast<char*>(data), size};
+  return view;
+}
+
+void Kernel::KeepForNextRun(std::vector<OutputView>& outputs, bool swap) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  last_.resize(outputs.size());
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const std::string fresh(outputs[i].bytes.begin(), outputs[i].bytes.end());
+    if (swap && last_[i].size() == fresh.size()) {
+      std::copy(last_[i].begin(), last_[i].end(), outputs[i].bytes.begin());
     }
-    before_[i] = kept;
-    OrtValue* given = nullptr;
-    void* memory = nullptr;
-    Ort::ThrowOnError(api.KernelContext_GetOutput(raw, i, shape.data(), shape.size(), &given));
-    Ort::ThrowOnError(api.GetTensorMutableData(given, &memory));
-    size_t written = size;
-    const bool now = faulty_ && (options_.fault_run < 0 || options_.fault_run == run_);
-    if (now && options_.fault == "unwritten" && !shape.empty() && shape[0] > options_.fault_slot) {
-      written = size / static_cast<size_t>(shape[0]) * static_cast<size_t>(options_.fault_slot);
+    last_[i] = fresh;
+  }
+}
+
+void Kernel::Run(OrtKernelContext* context) {
+  const uint64_t run = runs_++;
+  const bool now = faulty_ && (options_.fault_run < 0 || static_cast<uint64_t>(options_.fault_run) == run);
+  const Fault fault = now ? options_.fault : Fault::kNone;
+  if (now) {
+    FailToRun(options_);
+  }
+  if (fault == Fault::kPrint) {
+    PrintJunk("run " + std::to_string(run));
+  }
+
+  const std::vector<Owned<OrtValue>> values = Compute(context);
+  std::vector<OutputView> outputs;
+  for (const Owned<OrtValue>& value : values) {
+    outputs.push_back(View(value.get()));
+  }
+  if (options_.round == Round::kInt8) {
+    for (const OutputView& output : outputs) {
+      RoundToInt8(output.floats());
     }
-    if (written > 0) {
-      std::memcpy(memory, exact, written);
+  }
+  if (faulty_ && options_.fault == Fault::kStale) {
+    KeepForNextRun(outputs, now);
+  }
+  Spoil(fault, run, outputs);
+
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    OrtValue* target = nullptr;
+    Check(host_, host_.api->KernelContext_GetOutput(context, output_slots_[i], outputs[i].shape.data(),
+                                                    outputs[i].shape.size(), &target));
+    const std::span<char> bytes = View(target).bytes;
+    const size_t size = fault == Fault::kUnwritten ? WrittenBytes(outputs[i], options_.fault_slot) : bytes.size();
+    if (size != 0) {
+      std::memcpy(bytes.data(), outputs[i].bytes.data(), size);
     }
   }
 }
 
-}  // namespace sim_npu
+}  // namespace gomai::sim

@@ -1,35 +1,42 @@
 #pragma once
 
-// One claimed group of nodes, compiled: a session of the stock runtime that computes it, and the faults.
+// A compiled group: what ONNX Runtime calls to run it.
 
-#include <onnxruntime_cxx_api.h>
-
+#include <atomic>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include "tests/sim_npu/context.h"
+#include "tests/sim_npu/faults.h"
+#include "tests/sim_npu/host.h"
 #include "tests/sim_npu/options.h"
 
-namespace sim_npu {
-
-// Faults that come while compiling; `faulty`: the group holds what they are for.
-void FailCompiling(const Options& options, bool faulty);
+namespace gomai::sim {
 
 class Kernel : public OrtNodeComputeInfo {
  public:
-  Kernel(const Options& options, const Ort::Env& env, uint32_t api_version, const std::string& model,
-         Ort::ConstNode fused, bool faulty);
+  // In place of `fused`. Failure if ONNX Runtime refuses the delegate, or if the options want that.
+  Kernel(const Host& host, const Options& options, const OrtEnv* env, const CompiledGroup& group, const OrtNode* fused);
 
  private:
-  void Compute(OrtKernelContext* context);
-  void Fault();
-  void Spoil(size_t output, float* values, size_t count);
+  void Run(OrtKernelContext* context);
+  std::vector<Owned<OrtValue>> Compute(OrtKernelContext* context);
+  OutputView View(OrtValue* value) const;
+  // With `swap` the outputs become those of the run before, if there was one.
+  void KeepForNextRun(std::vector<OutputView>& outputs, bool swap);
 
+  const Host host_;
   const Options options_;
   const bool faulty_;
-  Ort::Session session_{nullptr};
-  std::vector<std::string> inputs_, outputs_;
-  int run_ = -1;
-  std::vector<std::vector<char>> before_;  // results of the run before
+  Owned<OrtSession> session_;
+  std::vector<std::string> inputs_;  // the delegate's
+  std::vector<std::string> outputs_;
+  std::vector<size_t> input_slots_;  // which of the fused node's inputs each of them is
+  std::vector<size_t> output_slots_;
+  std::atomic<uint64_t> runs_ = 0;
+  std::mutex mutex_;
+  std::vector<std::string> last_;  // guarded by mutex_
 };
 
-}  // namespace sim_npu
+}  // namespace gomai::sim

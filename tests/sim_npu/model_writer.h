@@ -1,16 +1,54 @@
 #pragma once
 
-// The graph that was claimed as an ONNX model of its own, for the session that computes it. Written in protobuf's wire
-// format by hand: a second copy of ONNX's classes in one process ends it.
+// A model as plain data, and as ONNX protobuf bytes written by hand: generated protobuf classes would register the
+// same files as those of the process that loads the plugin, which ends it.
 
-#include <onnxruntime_cxx_api.h>
-
+#include <cstdint>
 #include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
-#include "tests/sim_npu/options.h"
+namespace gomai::sim {
 
-namespace sim_npu {
+struct Tensor {
+  std::string name;
+  int dtype = 0;  // TensorProto.DataType
+  std::vector<int64_t> shape;
+  std::string bytes;  // little-endian, as raw_data has them
+};
 
-std::string WriteModel(Ort::ConstGraph graph, const Options& options);
+struct Attribute {
+  std::string name;
+  std::variant<float, int64_t, std::string, Tensor, std::vector<float>, std::vector<int64_t>, std::vector<std::string>>
+      value;
+};
 
-}  // namespace sim_npu
+struct Node {
+  std::string name;
+  std::string op;
+  std::string domain;
+  std::vector<std::string> inputs;  // "" where an optional one is left out
+  std::vector<std::string> outputs;
+  std::vector<Attribute> attributes;
+};
+
+struct Value {
+  std::string name;
+  int dtype = 0;  // 0: not a tensor, or unknown
+  bool has_shape = false;
+  std::vector<int64_t> shape;  // -1: open
+};
+
+struct PlainModel {
+  int64_t ir_version = 0;
+  std::vector<std::pair<std::string, int64_t>> opsets;
+  std::vector<Value> inputs;
+  std::vector<Value> outputs;
+  std::vector<Tensor> initializers;
+  std::vector<Node> nodes;
+};
+
+std::string Serialize(const PlainModel& model);
+
+}  // namespace gomai::sim

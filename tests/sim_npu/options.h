@@ -1,33 +1,71 @@
 #pragma once
 
-// What the simulated NPU is told; see README.md for what each option does.
+// What a session asks of the simulated NPU: session config entries `ep.<lower-case name of the provider>.<key>`.
+// README.md lists them.
 
-#include <onnxruntime_cxx_api.h>
-
+#include <cstdint>
 #include <set>
 #include <string>
 
-namespace sim_npu {
+#include "tests/sim_npu/host.h"
 
-struct Options {
-  std::string ep;  // the provider's name
-  std::set<std::string> claim, refuse;
-  bool static_only = true;
-  bool single = false;  // each node alone
-  std::string round = "none";
-  std::string fault = "none";
-  std::string fault_node, fault_op;
-  int fault_run = -1;
-  int fault_slot = 1;
-  bool hardsigmoid_bug = false;
-  bool report_lies = false;
-  std::string report_file;     // Vitis AI's
-  std::string graph_folder;    // QNN's
-  bool write_context = false;  // ONNX Runtime's own option
+namespace gomai::sim {
 
-  // As the session has them: ep.<name in lower case>.<key>. What isn't known is passed over in silence, as real ones
-  // do.
-  static Options From(Ort::ConstSessionOptions session, const std::string& ep);
+enum class Round { kNone, kFp16, kBf16, kInt8 };
+
+enum class Fault {
+  kNone,
+  // wrong outputs
+  kNan,
+  kInf,
+  kZero,
+  kBias,
+  kSwap,
+  kStale,
+  kUnwritten,
+  kNondeterministic,
+  // no outputs
+  kError,
+  kCrash,
+  kAbort,
+  kHang,
+  kOom,
+  kExit,
+  // no session
+  kCompileError,
+  kCompileCrash,
+  kCompileHang,
+  kCompileOom,
+  // noise on stdout and stderr
+  kPrint,
 };
 
-}  // namespace sim_npu
+struct Options {
+  bool claim_all = false;
+  std::set<std::string> claim;   // operator types
+  std::set<std::string> refuse;  // operator types
+  bool static_only = true;
+  bool single = false;  // each node a group of its own
+
+  Round round = Round::kNone;
+  bool hardsigmoid_bug = false;
+
+  Fault fault = Fault::kNone;
+  std::string fault_node;  // part of the name of a node of the group
+  std::string fault_op;    // operator type of a node of the group
+  int64_t fault_run = -1;  // the group's N-th run from 0; -1: all
+  int64_t fault_slot = 1;  // first batch slot that kUnwritten leaves alone
+  int exit_code = 0;       // kExit's
+
+  std::string vitisai_report;  // file; "": none
+  std::string qnn_folder;      // "": none
+  bool report_lies_cpu = false;
+
+  bool context_enable = false;
+};
+
+// Failure for a value that an option can't have. Unknown options are ignored, as real providers do; with
+// GOMAI_SIM_NPU_IGNORE_OPTIONS=1 in the environment all of the provider's own are.
+Options ReadOptions(const Host& host, const OrtSessionOptions* session, const std::string& provider);
+
+}  // namespace gomai::sim

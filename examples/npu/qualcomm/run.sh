@@ -105,7 +105,7 @@ report compiled "$work/v2.json" v2 compiled "$work/v2-contexts"
 if [ $emulate = 1 ]; then
   "$python" "$root/examples/maskrcnn/make_image.py" --height 544 --width 960 -o "$work/v2.npy"
   asked "$work/v2-fp16.json" 0 "$bin/gomai-verify" "$work/v2.onnx" "$work/v2" --input "image=$work/v2.npy" --isolated "${fp16[@]}" --no-rerun \
-    --time-limit 3600 --context "$work/v2-contexts"
+    --time-limit 3600 --context "$work/v2-contexts" --snr 20
   report parts "$work/v2-fp16.json" v2 fp16
 fi
 printf '\nWhere it says "nodes on QNN", ONNX Runtime said so when the session was made. What was seen here is the emulator; no NPU was.\n'
