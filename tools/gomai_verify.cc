@@ -17,7 +17,7 @@ constexpr char kExamples[] = R"(  gomai-verify model.onnx parts/manifest.json --
       a part of your own in place of one of the split's, each part judged on the reference's tensors
   gomai-verify model.onnx parts --input image=a.npy --target npu.json --isolated
       the parts for an NPU on it, each on the reference's tensors
-  gomai-verify model.onnx parts --input image=a.npy --target npu.json --detections boxes,labels,scores
+  gomai-verify model.onnx parts --input image=a.npy --target npu.json --detections boxes,labels
       all of them one after another, the detections at the end compared as a set)";
 
 absl::StatusOr<int> Run(Tool& tool, VerifyArguments& arguments) {
@@ -37,6 +37,9 @@ absl::StatusOr<int> Run(Tool& tool, VerifyArguments& arguments) {
   GOMAI_RETURN_IF_ERROR(SetVerifyTolerances(arguments, *equivalence));
   GOMAI_ASSIGN_OR_RETURN(const std::vector<NamedTensors> samples, VerifySamples(arguments, equivalence->inputs()));
   VerifyReport report(*equivalence);
+  if (arguments.metrics) {
+    report.ShowMetrics();
+  }
   size_t done = 0;
   for (; done < samples.size() && !Tool::Interrupted(); ++done) {
     arguments.progress = fmt::format("sample {} of {}: ", done + 1, samples.size());

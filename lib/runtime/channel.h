@@ -1,7 +1,7 @@
 #pragma once
 
-// Messages between a program and its worker process: JSON, and descriptors of shared memory beside it, over a socket
-// of their own. Not stdin and stdout: vendors' libraries print there.
+// Internal to lib/runtime: messages between a program and its worker process: JSON, and descriptors of shared memory
+// beside it, over a socket of their own. Not stdin and stdout: vendors' libraries print there.
 
 #include <functional>
 #include <nlohmann/json.hpp>

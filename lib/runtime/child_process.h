@@ -1,7 +1,7 @@
 #pragma once
 
-// A child process that may crash, hang or take all memory: started without a copy of this one, held to limits, ended
-// with all of its own children, and its end told in words.
+// Internal to lib/runtime: a child process that may crash, hang or take all memory: started without a copy of this one,
+// held to limits, ended with all of its own children, and its end told in words.
 //
 //   GOMAI_ASSIGN_OR_RETURN(auto child, ChildProcess::Start({"/proc/self/exe", "--flag"}, socket));
 //   if (absl::Status ok = child->CheckMemory(limit); !ok.ok()) child->Kill();
@@ -17,12 +17,6 @@
 #include "lib/base/status.h"
 
 namespace gomai {
-
-struct ProcessLimits {
-  double open_seconds = 1800;  // of opening a session: compilers of NPUs take minutes
-  double run_seconds = 600;    // of a run
-  uint64_t memory = 0;         // resident bytes; 0: no limit
-};
 
 class ChildProcess {
  public:

@@ -14,18 +14,6 @@ constexpr std::string_view kLevels[] = {"library found",
                                         "placement confirmed by the runtime",
                                         "placement confirmed by the vendor's report"};
 
-const char* KnownName(Evidence::Known known) {
-  switch (known) {
-    case Evidence::Known::kYes:
-      return "yes";
-    case Evidence::Known::kNo:
-      return "no";
-    case Evidence::Known::kUnknown:
-      break;
-  }
-  return "unknown";
-}
-
 }  // namespace
 
 void Evidence::Set(Step step, bool yes, std::string detail) {
@@ -72,35 +60,6 @@ std::string Evidence::Text() const {
     }
   }
   return text;
-}
-
-nlohmann::ordered_json Evidence::Document() const {
-  nlohmann::ordered_json document = {{"part", part}, {"provider", placement.provider}, {"level", LevelText(Level())}};
-  nlohmann::ordered_json ladder = nlohmann::ordered_json::object();
-  for (size_t i = 0; i < kSteps; ++i) {
-    ladder[std::string(kNames[i])] = {{"known", KnownName(steps[i].known)}, {"detail", steps[i].detail}};
-  }
-  document["steps"] = ladder;
-  nlohmann::ordered_json devices = nlohmann::ordered_json::array();
-  for (const DeviceInfo& device : placement.devices) {
-    devices.push_back({{"kind", device.kind}, {"vendor", device.vendor}, {"ep_vendor", device.ep_vendor}});
-  }
-  document["devices"] = devices;
-  document["on_npu"] = Level() >= kPlacement && placement.on_npu();
-  nlohmann::ordered_json nodes = nlohmann::ordered_json::object();
-  nlohmann::ordered_json elsewhere = nlohmann::ordered_json::array();
-  for (const auto& [ep, placed] : placement.nodes) {
-    nodes[ep] = placed.size();
-    for (const PlacedNode& node : placed) {
-      if (ep != placement.provider) {
-        elsewhere.push_back({{"name", node.name}, {"op", node.op}, {"provider", ep}});
-      }
-    }
-  }
-  document["nodes"] = nodes;
-  document["elsewhere"] = elsewhere;
-  document["failure"] = failure;
-  return document;
 }
 
 }  // namespace gomai

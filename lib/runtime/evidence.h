@@ -11,7 +11,6 @@
 //   vendor     the vendor's own report says so, too
 
 #include <array>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
@@ -43,7 +42,6 @@ struct Evidence {
   // One line: "box: placement confirmed by the runtime: 14 of 14 nodes on SimNpu, npu of Gomai (…)". It says "ran on
   // the NPU" only where placement holds and the device is an NPU.
   std::string Text() const;
-  nlohmann::ordered_json Document() const;
 };
 
 }  // namespace gomai

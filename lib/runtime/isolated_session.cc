@@ -8,6 +8,7 @@
 
 #include "lib/base/text.h"
 #include "lib/runtime/channel.h"
+#include "lib/runtime/child_process.h"
 #include "lib/runtime/profile_file.h"
 #include "lib/runtime/session_json.h"
 #include "lib/runtime/worker.h"

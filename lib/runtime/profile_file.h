@@ -1,7 +1,7 @@
 #pragma once
 
-// The file that a runtime profiles a session into: taken hold of and unlinked as soon as it is there, so that nothing
-// stays of it, whatever becomes of the process.
+// Internal to lib/runtime: the file that a runtime profiles a session into: taken hold of and unlinked as soon as it is
+// there, so that nothing stays of it, whatever becomes of the process.
 
 #include <memory>
 #include <string>

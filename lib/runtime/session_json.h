@@ -1,7 +1,7 @@
 #pragma once
 
-// Sessions' options, specs, devices and placements as JSON: what goes over the channel to a worker process, and what
-// reports print.
+// Internal to lib/runtime: sessions' options, specs, devices and placements as JSON: what goes over the channel to a
+// worker process, and what reports print.
 
 #include <nlohmann/json.hpp>
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// Memory that two processes share: a nameless file in memory, mapped in both. It goes when the last of them lets go, a
-// killed one included, so nothing of it can be left behind.
+// Internal to lib/runtime: memory that two processes share: a nameless file in memory, mapped in both. It goes when the
+// last of them lets go, a killed one included, so nothing of it can be left behind.
 
 #include <cstdint>
 #include <memory>

@@ -21,9 +21,14 @@
 
 #include "lib/base/diagnostics.h"
 #include "lib/runtime/backend.h"
-#include "lib/runtime/child_process.h"
 
 namespace gomai {
+
+struct ProcessLimits {
+  double open_seconds = 1800;  // of opening a session: compilers of NPUs take minutes
+  double run_seconds = 600;    // of a run
+  uint64_t memory = 0;         // resident bytes; 0: no limit
+};
 
 // How far opening a session came.
 struct OpeningSteps {

@@ -1,6 +1,6 @@
 #pragma once
 
-// What worker.cc and isolated_session.cc both need to know: how tensors lie in shared memory. Not for others.
+// What worker.cc and isolated_session.cc both need to know: how tensors lie in shared memory. Internal to lib/runtime.
 //
 // The program sends {"open": …} once, then {"run": …} with the feeds' memory; the worker answers with {"step": …},
 // {"diagnostic": …} at any time, and {"opened": …} or {"ran": …} with the results' memory, or {"error": …}.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Time and memory of the tools, as ratios: tests/bench/run.sh [--runs N] [--chain-runs N] [--peers] [--work DIR]
 #                                                        tests/bench/run.sh --rewrites [--runs N] [PASS...]
+#                                                        tests/bench/run.sh --runner [--runs N]
 #
 # Every figure is the minimum of N runs (default 7; whole and chain: 3), measured in turns with what it is compared with, so that
 # a busy spell of the machine meets both. The bytes are in the page cache. Nothing is asserted: machines differ. Uses the
@@ -18,6 +19,9 @@
 #
 # --rewrites measures only what each rewrite of operators costs on a small model of its own: multiply-accumulates, nodes, time of ONNX
 # Runtime and the largest difference (rewrites.py, in the environment of the peers). With names of passes, these alone.
+#
+# --runner measures only what gomai-run adds to a bare loop over a session, and a process apart to one's own (runner.py), on the
+# backbone of the 186 MB Mask R-CNN for images of 544x960.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bin=${GOMAI_BIN:-$root/build/release/bin}
@@ -27,6 +31,7 @@ runs=7
 chain_runs=3
 peers=0
 rewrites=0
+runner=0
 passes=()
 trouble() { printf 'bench: %s\n' "$*" >&2; exit 2; }
 while [ $# -gt 0 ]; do
@@ -37,8 +42,9 @@ while [ $# -gt 0 ]; do
       shift ;;
     --peers) peers=1 ;;
     --rewrites) rewrites=1 ;;
+    --runner) runner=1 ;;
     [a-z]*) passes+=("$1") ;;
-    -h|--help) sed -n '2,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h|--help) sed -n '2,24s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) trouble "unknown argument '$1' (--help shows what there is)" ;;
   esac
   shift
@@ -53,6 +59,15 @@ make_environment() {
     cp "$root/tests/bench/peers.txt" "$environment/installed.txt"
   fi
 }
+if [ $runner = 1 ]; then
+  [ -x "$bin/gomai-run" ] || trouble "no gomai-run in $bin; run tests/run.sh first, or set GOMAI_BIN"
+  npu=$(dirname "$bin")/tests/sim_npu/libgomai_sim_npu.so
+  [ -e "$npu" ] || trouble "no simulated NPU in $npu; build the tests"
+  mkdir -p "$work"
+  [ -e "$work/v2.onnx" ] || "$bin/gomai-opt" -q "$root/examples/models/maskrcnn_v2_op13.onnx" -o "$work/v2.onnx" -p fill-weights --weights=inline
+  "$bin/gomai-split" -q "$work/v2.onnx" --preset torchvision-maskrcnn --image-size 544x960 -o "$work/runner"
+  exec "$python" "$root/tests/bench/runner.py" "$bin" "$work/runner/backbone_rpn.onnx" "$npu" "$runs"
+fi
 if [ $rewrites = 1 ]; then
   [ -x "$bin/gomai-opt" ] || trouble "no gomai-opt in $bin; run tests/run.sh first, or set GOMAI_BIN"
   make_environment

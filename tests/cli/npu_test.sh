@@ -117,6 +117,12 @@ checks=$((checks + 1))
 sleep 3; kill -INT $!; wait
 { grep -q 'interrupted after [1-9][0-9]* of 100000 runs' "$tmp/interrupted" && grep -q '^boxes ' "$tmp/interrupted"; } \
   || { fail 'an interrupted run tells what is done'; cat "$tmp/interrupted"; }
+checks=$((checks + 1))
+"$python" -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])' \
+  "$verify" "$tiny" "$parts" --random --input-shape image:3x128x192 --samples 1000 --isolated "${npu[@]}" >"$tmp/interrupted" 2>&1 &
+sleep 4; kill -INT $!; wait
+{ grep -q 'interrupted after [1-9][0-9]* of 1000 samples' "$tmp/interrupted" && grep -q 'backbone_rpn: placement confirmed' "$tmp/interrupted"; } \
+  || { fail 'an interrupted comparison tells what is done'; tail -n 20 "$tmp/interrupted"; }
 nothing_left 'after an interruption'
 
 # --- comparing
@@ -124,6 +130,8 @@ proof=("$verify" "$tiny" "$parts" --input "$image" "${npu[@]}")
 expect 0 'tensors equal bit for bit' "${proof[@]}" --threads 1  # as many as the simulated NPU has
 check 'the evidence says so' grep -q 'backbone_rpn: placement confirmed by the runtime' <<<"$output"
 expect 0 'within the tolerance' "${proof[@]}" --isolated --ep-option round=fp16
+expect 0 'PSNR dB' "${proof[@]}" --isolated --ep-option round=fp16 --metrics
+check 'an error of each tensor, in each measure' grep -qE '^class_logits +[0-9.e-]+ +[0-9.e-]+ +[0-9.e-]+ +[0-9.e+-]+ +0\.99[0-9]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ % +0/0' <<<"$output"
 expect 1 'first tensor that differs' "${proof[@]}" --isolated --ep-option round=fp16 --precision fp32
 expect 0 'within the tolerance' "${proof[@]}" --isolated --ep-option round=bf16 --precision bf16
 expect 1 'NaN' "${proof[@]}" --isolated --ep-option fault=nan --ep-option fault_op=ConvTranspose

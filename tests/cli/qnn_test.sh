@@ -14,7 +14,7 @@ fi
 GOMAI_QNN=$("$example/setup.sh") || { fail 'the plugin can be fetched'; finish; }
 export GOMAI_QNN
 
-expect 0 '' "$example/run.sh" --work "$tmp/work"
+expect 0 '' "$example/run.sh" --work "$tmp/qnn"
 table=$output
 row() { check "the table has: $1" grep -qE "^ +$1" <<<"$table"; }
 row 'tiny +as it is +the whole +0 of [0-9]+, 0 %'
@@ -29,9 +29,9 @@ done
 row 'tiny +fp16 +all, chained .* 20 of 20 detections found again'
 row 'tiny +QDQ u16 +all, chained '
 # A compiled model of other options is stale: told, and not used.
-expect 0 "is stale and isn't used: its ep_options was" "$bin/gomai-run" "$tmp/work/parts" --target "$example/qnn-fp16.json" --on mask \
-  --compile-only --context "$tmp/work/contexts" --ep-option htp_graph_finalization_optimization_mode=1
-check 'the new one is beside it' test "$(ls "$tmp"/work/contexts/mask.*_ctx.onnx | wc -l)" = 2
+expect 0 "is stale and isn't used: its ep_options was" "$bin/gomai-run" "$tmp/qnn/parts" --target "$example/qnn-fp16.json" --on mask \
+  --compile-only --context "$tmp/qnn/contexts" --ep-option htp_graph_finalization_optimization_mode=1
+check 'the new one is beside it' test "$(ls "$tmp"/qnn/contexts/mask.*_ctx.onnx | wc -l)" = 2
 
 # Of x * HardSigmoid(x) it makes x * HardSwish(x), as if the HardSigmoid were a HardSwish already; and Resize by a scale that is no whole number takes other pixels.
 "$python" - "$tmp" <<'PYTHON'

@@ -35,6 +35,51 @@ absl::Status CheckTargetless(const TargetFlags& flags) {
   return absl::OkStatus();
 }
 
+const char* KnownName(Evidence::Known known) {
+  switch (known) {
+    case Evidence::Known::kYes:
+      return "yes";
+    case Evidence::Known::kNo:
+      return "no";
+    case Evidence::Known::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
+nlohmann::ordered_json OneDocument(const Evidence& evidence) {
+  const Placement& placement = evidence.placement;
+  nlohmann::ordered_json document = {
+      {"part", evidence.part}, {"provider", placement.provider}, {"level", Evidence::LevelText(evidence.Level())}};
+  nlohmann::ordered_json ladder = nlohmann::ordered_json::object();
+  for (size_t i = 0; i < Evidence::kSteps; ++i) {
+    const auto step = static_cast<Evidence::Step>(i);
+    ladder[std::string(Evidence::StepName(step))] = {{"known", KnownName(evidence.entry(step).known)},
+                                                     {"detail", evidence.entry(step).detail}};
+  }
+  document["steps"] = ladder;
+  nlohmann::ordered_json devices = nlohmann::ordered_json::array();
+  for (const DeviceInfo& device : placement.devices) {
+    devices.push_back({{"kind", device.kind}, {"vendor", device.vendor}, {"ep_vendor", device.ep_vendor}});
+  }
+  document["devices"] = devices;
+  document["on_npu"] = evidence.Level() >= Evidence::kPlacement && placement.on_npu();
+  nlohmann::ordered_json nodes = nlohmann::ordered_json::object();
+  nlohmann::ordered_json elsewhere = nlohmann::ordered_json::array();
+  for (const auto& [ep, placed] : placement.nodes) {
+    nodes[ep] = placed.size();
+    for (const PlacedNode& node : placed) {
+      if (ep != placement.provider) {
+        elsewhere.push_back({{"name", node.name}, {"op", node.op}, {"provider", ep}});
+      }
+    }
+  }
+  document["nodes"] = nodes;
+  document["elsewhere"] = elsewhere;
+  document["failure"] = evidence.failure;
+  return document;
+}
+
 }  // namespace
 
 void AddTargetFlags(CLI::App& app, TargetFlags* flags) {
@@ -208,7 +253,7 @@ std::string EvidenceText(const std::vector<const Evidence*>& evidence) {
 nlohmann::ordered_json EvidenceDocument(const std::vector<const Evidence*>& evidence) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const Evidence* each : evidence) {
-    list.push_back(each->Document());
+    list.push_back(OneDocument(*each));
   }
   return list;
 }

@@ -236,6 +236,8 @@ void AddVerifyFlags(CLI::App& app, VerifyArguments* arguments) {
       ->check(CLI::NonNegativeNumber)
       ->type_name("N");
   app.add_flag("--no-rerun", arguments->no_rerun, "don't run the first sample twice on the target");
+  app.add_flag("--metrics", arguments->metrics,
+               "a table of errors: absolute, RMSE, relative, cosine, SNR, PSNR, share equal, what isn't finite");
   app.add_option("--detections", arguments->detections,
                  "compare these outputs as a set: BOXES,LABELS,SCORES,MASKS, or the first of them")
       ->type_name("NAMES");

@@ -30,6 +30,7 @@ struct VerifyArguments {
   std::string cpu_run = "auto";
   std::optional<double> steps;
   bool no_rerun = false;
+  bool metrics = false;
   std::string detections;
   DetectionOptions detection;
   TargetFlags target;

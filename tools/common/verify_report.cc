@@ -273,7 +273,7 @@ std::string VerifyReport::Text(const std::string& runtime) const {
       text += fmt::format("the candidate failed to run on sample {}: {}\n", i + 1, samples_[i].candidate_failure);
     }
   }
-  text += NotesText() + ThreeRunsText() + DetectionsText();
+  text += NotesText() + (metrics_ ? MetricsText() : "") + ThreeRunsText() + DetectionsText();
   if (const std::string where = EvidenceText(evidence_); !where.empty()) {
     text += "\n" + where + "\n";
   }

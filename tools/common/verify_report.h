@@ -13,6 +13,7 @@ namespace gomai {
 class VerifyReport {
  public:
   explicit VerifyReport(const Equivalence& equivalence) : equivalence_(equivalence) {}
+  void ShowMetrics() { metrics_ = true; }  // of each tensor, in the text
   void Add(SampleReport sample) { samples_.push_back(std::move(sample)); }
 
   // What the samples show of results, into the evidence of what runs on a target.
@@ -36,12 +37,14 @@ class VerifyReport {
   std::string Summary() const;
   std::string Times() const;
   std::string NotesText() const;
+  std::string MetricsText() const;
   std::string ThreeRunsText() const;
   std::string DetectionsText() const;
 
   const Equivalence& equivalence_;
   std::vector<SampleReport> samples_;
   std::vector<const Evidence*> evidence_;
+  bool metrics_ = false;
 };
 
 }  // namespace gomai

@@ -22,6 +22,30 @@ std::string VerifyReport::NotesText() const {
   return text;
 }
 
+std::string VerifyReport::MetricsText() const {
+  std::vector<std::vector<std::string>> cells;
+  for (size_t row = 0; row < equivalence_.rows().size(); ++row) {
+    const TensorComparison& c = samples_[WorstSample(row)].tensors[row];
+    if (Judge(row) > Verdict::kDiffers || !c.problem.empty()) {
+      continue;
+    }
+    const auto number = [](double value) { return fmt::format("{:.3g}", value); };
+    cells.push_back({Row(row).alias.empty() ? Row(row).tensor : Row(row).alias, number(c.max_abs), number(c.mean_abs),
+                     number(c.rmse), number(c.max_rel), fmt::format("{:.7f}", c.cosine),
+                     std::isfinite(c.snr_db) ? fmt::format("{:.1f}", c.snr_db) : "equal",
+                     std::isfinite(c.psnr_db) ? fmt::format("{:.1f}", c.psnr_db) : "equal",
+                     c.count == 0 ? "-"
+                                  : fmt::format("{:.2f} %", 100.0 * static_cast<double>(c.count - c.differing) /
+                                                                static_cast<double>(c.count)),
+                     fmt::format("{}/{}", c.nan_candidate + c.inf_candidate, c.nan_reference + c.inf_reference)});
+  }
+  return "\n" +
+         Table({"tensor", "max abs", "mean abs", "RMSE", "max rel", "cosine", "SNR dB", "PSNR dB", "equal",
+                "NaN+Inf c/r"},
+               cells, {false, true, true, true, true, true, true, true, true, true}) +
+         "\n";
+}
+
 std::string VerifyReport::ThreeRunsText() const {
   std::vector<std::vector<std::string>> cells;
   for (size_t row = 0; row < equivalence_.rows().size(); ++row) {
