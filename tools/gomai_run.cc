@@ -27,6 +27,7 @@ struct Arguments {
   RunOptions run;
   std::string dump_parts;
   bool compile_only = false;
+  std::vector<std::string> replace;
   TargetFlags target;
 };
 
@@ -75,7 +76,8 @@ absl::StatusOr<int> Run(Tool& tool, Arguments& arguments) {
     return InvalidArgument("a model or a manifest is required (--help shows how)");
   }
   arguments.target.runtime.runtime.diagnostics = tool.diagnostics();
-  GOMAI_ASSIGN_OR_RETURN(const ChainOptions options, ChainOptionsFrom(tool, arguments.target));
+  GOMAI_ASSIGN_OR_RETURN(ChainOptions options, ChainOptionsFrom(tool, arguments.target));
+  GOMAI_ASSIGN_OR_RETURN(options.replace, ParseReplacements(arguments.replace));
   tool.FinishOnInterrupt();
   GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend, LoadOnnxRuntime(arguments.target.runtime.runtime));
   GOMAI_ASSIGN_OR_RETURN(const std::unique_ptr<Runner> runner, Runner::Open(arguments.model, *backend, options));
@@ -139,6 +141,9 @@ int main(int argc, char** argv) {
       ->type_name("DIR");
   app.add_option("--runs", arguments.run.runs, "counted runs (default: 1)")->type_name("N");
   app.add_option("--warmup", arguments.run.warmup, "runs before them that don't count (default: 0)")->type_name("N");
+  app.add_option("--replace", arguments.replace, "put a file in a part's place; it must fit (repeat)")
+      ->type_name("PART=FILE")
+      ->allow_extra_args(false);
   app.add_flag("--compile-only", arguments.compile_only, "open what runs on the target, tell where it went, and stop");
   gomai::AddTargetFlags(app, &arguments.target);
   return tool.Main(argc, argv, [&] { return gomai::Run(tool, arguments); });

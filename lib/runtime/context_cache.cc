@@ -109,6 +109,11 @@ SessionOptions WritingContext(const SessionOptions& options, const ContextEntry&
   return writing;
 }
 
+void DropContext(const ContextEntry& entry) {
+  std::error_code ignored;
+  std::filesystem::remove(entry.unproven, ignored);
+}
+
 absl::Status KeepContext(const ContextEntry& entry) {
   std::error_code error;
   if (!std::filesystem::exists(entry.unproven, error)) {

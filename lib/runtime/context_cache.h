@@ -30,6 +30,9 @@ absl::StatusOr<ContextEntry> FindContext(const std::filesystem::path& folder, co
 // Options with which the runtime writes it.
 SessionOptions WritingContext(const SessionOptions& options, const ContextEntry& entry);
 
+// After one that couldn't be made: nothing half written stays.
+void DropContext(const ContextEntry& entry);
+
 // After the session is made. kFailedPrecondition if nothing was written: the provider keeps no context.
 absl::Status KeepContext(const ContextEntry& entry);
 

@@ -105,7 +105,12 @@ absl::Status TargetSession::OpenSteps(const std::filesystem::path& model) {
       GOMAI_ASSIGN_OR_RETURN(session_, OpenOnce(entry.file, options));
       return absl::OkStatus();
     }
-    GOMAI_ASSIGN_OR_RETURN(session_, OpenOnce(model, WritingContext(options, entry)));
+    absl::StatusOr<std::unique_ptr<Session>> compiled = OpenOnce(model, WritingContext(options, entry));
+    if (!compiled.ok()) {
+      DropContext(entry);
+      return compiled.status();
+    }
+    session_ = *std::move(compiled);
     GOMAI_RETURN_IF_ERROR(KeepContext(entry));
     opening_.diagnostics.Note(part_, "the compiled model is kept as '{}'", entry.file.string());
     return absl::OkStatus();
@@ -193,8 +198,10 @@ absl::StatusOr<NamedTensors> TargetSession::Run(const NamedTensors& feeds, const
   if (status.ok()) {
     status = JudgePlacement(session_->placement());
   }
-  evidence_->failure = status.ok() ? "" : std::string(Message(status));
-  GOMAI_RETURN_IF_ERROR(status);
+  if (!status.ok()) {
+    evidence_->failure = std::string(Message(status));  // and stays so, whatever later runs do
+    return status;
+  }
   return results;
 }
 
