@@ -189,7 +189,10 @@ absl::StatusOr<ChainOptions> ChainOptionsFrom(Tool& tool, const TargetFlags& fla
   options.opening.worker = Tool::WorkerCommand();
   options.opening.diagnostics = tool.diagnostics();
   options.opening.log_severity = flags.runtime.runtime.log_severity;
-  options.opening.cancelled = &Tool::Interrupted;
+  options.opening.cancelled = [&tool] {  // asked while a worker is waited for
+    tool.Tick();
+    return Tool::Interrupted();
+  };
   options.progress = [&tool](const std::string& what) { tool.Progress(what); };
   if (options.target && !options.target->isolate) {
     tool.KeepStdout();

@@ -268,24 +268,31 @@ void Tool::FinishOnInterrupt() { AskOnInterrupt(); }
 bool Tool::Interrupted() { return InterruptAsked(); }
 
 void Tool::Progress(std::string_view what) {
+  progress_ = what;
+  ShowProgress(true);
+}
+
+void Tool::Tick() {
+  if (!progress_.empty()) {
+    ShowProgress(false);
+  }
+}
+
+void Tool::ShowProgress(bool changed) {
   if (quiet_ || json_) {
     return;
   }
   const auto seconds =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count();
-  if (::isatty(STDERR_FILENO) == 0) {
-    if (seconds >= progress_told_ + kPlainLineSeconds) {
-      std::fprintf(stderr, "%s: %.*s (%lld s)\n", name_.c_str(), static_cast<int>(what.size()), what.data(),
-                   static_cast<long long>(seconds));
-      progress_told_ = seconds;
-    }
+  const bool terminal = ::isatty(STDERR_FILENO) != 0;
+  if (terminal ? seconds < 2 || (!changed && seconds == progress_told_)
+               : seconds < progress_told_ + kPlainLineSeconds) {
     return;
   }
-  if (seconds >= 2) {
-    std::fprintf(stderr, "\r\033[2K%s: %.*s (%lld s)", name_.c_str(), static_cast<int>(what.size()), what.data(),
-                 static_cast<long long>(seconds));
-    progress_shown_ = true;
-  }
+  std::fprintf(stderr, "%s%s: %s (%lld s)%s", terminal ? "\r\033[2K" : "", name_.c_str(), progress_.c_str(),
+               static_cast<long long>(seconds), terminal ? "" : "\n");
+  progress_told_ = seconds;
+  progress_shown_ = terminal;
 }
 
 void Tool::ClearProgress() {

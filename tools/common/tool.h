@@ -70,8 +70,11 @@ class Tool {
   // What goes on: one line on stderr that overwrites itself, after two seconds; where stderr is no terminal, a plain
   // line at most every ten seconds. Never with -q or --json.
   void Progress(std::string_view what);
+  // The same is still going on: the seconds move. May be called often.
+  void Tick();
 
  private:
+  void ShowProgress(bool changed);
   int Fail(const absl::Status& status, int code);
   void PrintJson();
   void ClearProgress();
@@ -85,7 +88,8 @@ class Tool {
   int verbosity_ = 0;
   bool document_printed_ = false;
   bool progress_shown_ = false;
-  long long progress_told_ = 0;  // seconds, of the last plain line
+  std::string progress_;
+  long long progress_told_ = 0;  // seconds, of the last line
   std::FILE* out_ = stdout;
   std::chrono::steady_clock::time_point started_;
   nlohmann::ordered_json document_;
