@@ -50,7 +50,7 @@ std::string Evidence::Text() const {
     text += ", " + device.Describe();
   }
   if (level >= kPlacement && placement.on_npu()) {
-    text += "; it ran on the NPU";
+    text += runs > 0 ? "; it ran on the NPU" : "; it hasn't run";
   } else if (level >= kPlacement && !placement.devices.empty()) {
     text += "; the provider's device here is no NPU";
   }

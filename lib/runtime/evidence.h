@@ -30,6 +30,7 @@ struct Evidence {
   std::string part;  // "" for a model
   std::array<Entry, kSteps> steps;
   Placement placement;
+  int64_t runs = 0;     // that succeeded
   std::string failure;  // why it didn't open or run; "" if it did
 
   void Set(Step step, bool yes, std::string detail);

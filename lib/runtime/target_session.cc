@@ -202,6 +202,7 @@ absl::StatusOr<NamedTensors> TargetSession::Run(const NamedTensors& feeds, const
     evidence_->failure = std::string(Message(status));  // and stays so, whatever later runs do
     return status;
   }
+  ++evidence_->runs;
   return results;
 }
 

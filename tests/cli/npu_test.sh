@@ -83,6 +83,7 @@ expect 2 "killed by SIGABRT in a run" with fault=abort fault_op=ConvTranspose
 expect 2 'ended with exit code 3 in a run' with fault=exit exit_code=3 fault_op=ConvTranspose
 expect 2 "part 'mask': killed by SIGSEGV in session creation after" with fault=compile-crash fault_op=ConvTranspose
 check 'the other parts opened' grep -q 'box: placement confirmed' <<<"$output"
+check "and didn't run" grep -q "box: .*; it hasn't run" <<<"$output"
 expect 2 'stopped, since it took longer than the limit of 1 s, in a run' on --time-limit 1 --ep-option fault=hang --ep-option fault_op=ConvTranspose
 expect 2 'stopped, since it took longer than the limit of 1 s, in session creation' on --open-limit 1 --ep-option fault=compile-hang --ep-option fault_op=ConvTranspose
 expect 2 'of memory and the limit is' on --memory-limit 600M --ep-option fault=oom --ep-option fault_op=ConvTranspose

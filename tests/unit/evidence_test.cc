@@ -68,6 +68,8 @@ TEST_CASE("that it ran on the NPU is said only of an NPU, and with its placement
   evidence.Set(Evidence::kOutputs, true, "");
   CHECK(evidence.Text().find("ran on the NPU") == std::string::npos);
   evidence.Set(Evidence::kPlacement, true, "");
+  CHECK(evidence.Text().find("it hasn't run") != std::string::npos);
+  evidence.runs = 1;
   CHECK(evidence.Text().find("it ran on the NPU") != std::string::npos);
   evidence.placement = OnNpu("cpu");
   CHECK(evidence.Text().find("ran on the NPU") == std::string::npos);

@@ -64,6 +64,7 @@ nlohmann::ordered_json OneDocument(const Evidence& evidence) {
   }
   document["devices"] = devices;
   document["on_npu"] = evidence.Level() >= Evidence::kPlacement && placement.on_npu();
+  document["runs"] = evidence.runs;
   nlohmann::ordered_json nodes = nlohmann::ordered_json::object();
   nlohmann::ordered_json elsewhere = nlohmann::ordered_json::array();
   for (const auto& [ep, placed] : placement.nodes) {
