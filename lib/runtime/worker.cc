@@ -219,6 +219,10 @@ int WorkerMain(int64_t parent) {
   if (::getppid() != parent) {
     return 1;
   }
+  // What ends it is told by the signal: nobody else's handler (a sanitizer's) may make an exit code of it.
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
+    ::signal(signal, SIG_DFL);
+  }
   Channel channel(kSocket);
   Reporter reporter(channel);
   try {
