@@ -302,9 +302,9 @@ absl::StatusOr<SampleReport> Equivalence::Compare(const NamedTensors& feeds) {
   const absl::Status ran = chain_ == nullptr   ? RunModel(own_feeds, *reference, report)
                            : options_.isolated ? RunIsolated(feeds, *reference, report)
                                                : RunChain(own_feeds, *reference, report);
+  cpu_results_.clear();
   if (!ran.ok()) {
     if (!IsVerdict(ran)) {
-      cpu_results_.clear();
       return Annotate(ran, "the candidate");
     }
     report.candidate_failure = std::string(Message(ran));

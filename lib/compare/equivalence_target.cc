@@ -50,8 +50,7 @@ absl::Status Equivalence::OpenCpuRun(const std::filesystem::path& file, Backend&
   const ChainOptions& candidate = options_.candidate;
   bool replaced = false;
   for (size_t i = 0; chain_ != nullptr && i < chain_->files().size(); ++i) {
-    replaced = replaced ||
-               (chain_->on_target(i) && MayDiffer(i) && candidate.replace.contains(chain_->manifest().parts[i].name));
+    replaced = replaced || (chain_->on_target(i) && candidate.replace.contains(chain_->manifest().parts[i].name));
   }
   on_cpu_ = candidate.target.has_value() && options_.cpu_run != EquivalenceOptions::CpuRun::kNever &&
             (on_cpu_ || replaced || options_.cpu_run == EquivalenceOptions::CpuRun::kAlways);

@@ -115,7 +115,6 @@ absl::StatusOr<std::unique_ptr<Chain>> Chain::Open(const std::filesystem::path& 
 
 absl::Status Chain::OpenPart(size_t index, Backend& backend) {
   const ManifestPart& part = manifest_.parts[index];
-  const std::filesystem::path& file = files_[index];
   if (on_target_[index]) {
     const absl::Status opened = OpenOnTargetNow(index);
     if (absl::IsInternal(opened) || absl::IsFailedPrecondition(opened)) {
@@ -126,12 +125,18 @@ absl::Status Chain::OpenPart(size_t index, Backend& backend) {
     if (options_.progress) {
       options_.progress(fmt::format("opening {}", part.name));
     }
-    absl::StatusOr<std::unique_ptr<Session>> session = backend.Open(file, options_.session);
+    absl::StatusOr<std::unique_ptr<Session>> session = backend.Open(files_[index], options_.session);
     if (!session.ok()) {
       return Annotate(session.status(), fmt::format("part '{}'", part.name));
     }
     sessions_[index] = *std::move(session);
   }
+  return CheckOpened(index);
+}
+
+absl::Status Chain::CheckOpened(size_t index) const {
+  const ManifestPart& part = manifest_.parts[index];
+  const std::filesystem::path& file = files_[index];
   std::vector<ManifestTensor> inputs = Described(sessions_[index]->inputs());
   std::vector<ManifestTensor> outputs = Described(sessions_[index]->outputs());
   if (part.batching) {
@@ -307,6 +312,7 @@ absl::StatusOr<PartRun> Chain::RunPart(size_t part, const NamedTensors& feeds) {
   GOMAI_RETURN_IF_ERROR(failures_[part]);
   if (sessions_[part] == nullptr) {
     GOMAI_RETURN_IF_ERROR(OpenOnTargetNow(part));
+    GOMAI_RETURN_IF_ERROR(CheckOpened(part));
   }
   PartRun run;
   run.part = manifest_.parts[part].name;

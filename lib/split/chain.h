@@ -87,6 +87,7 @@ class Chain {
   absl::Status ChooseParts();
   absl::Status OpenPart(size_t part, Backend& backend);
   absl::Status OpenOnTargetNow(size_t part);
+  absl::Status CheckOpened(size_t part) const;  // does the session have what the manifest says?
   absl::Status Wire();
   // Values that cross may be fed under their friendly names, too.
   NamedTensors ByModelNames(const NamedTensors& given) const;

@@ -97,6 +97,9 @@ absl::Status Chain::OpenEach() {
       if (!opened.ok() && !absl::IsInternal(opened) && !absl::IsFailedPrecondition(opened)) {
         return opened;
       }
+      if (opened.ok()) {
+        GOMAI_RETURN_IF_ERROR(CheckOpened(i));
+      }
       sessions_[i].reset();
     }
   }

@@ -167,5 +167,7 @@ expect 0 '' "${three[@]}" --snr 10
 expect 1 'DIFFERS' "${three[@]}" --cpu-run never --precision fp32
 check 'without the run between there is one difference' lacks 'three runs'
 expect 0 'box: placement confirmed' on --on box --replace "box=$tmp/box-u8.onnx"
+expect 1 "doesn't fit as part 'box'" on --on box --one-by-one --replace "box=$parts/mask.onnx"
+expect 1 "doesn't fit as part 'box'" on --on box --replace "box=$parts/mask.onnx"
 expect 2 "it has no parts to replace" "$verify" "$tiny" "$tiny" --input "$image" --replace "box=$tmp/box-u8.onnx"
 finish
