@@ -68,13 +68,8 @@ std::string HowFar(const SlotComparison& comparison) {
 
 SlotComparison CompareSlots(const HostTensor& candidate, const HostTensor& reference, const Tolerance& tolerance) {
   SlotComparison result;
-  if (candidate.dtype() != reference.dtype()) {
-    result.problem = fmt::format("dtype {}, reference {}", DtypeName(candidate.dtype()), DtypeName(reference.dtype()));
-    return result;
-  }
-  if (candidate.shape() != reference.shape()) {
-    result.problem =
-        fmt::format("shape [{}], reference [{}]", fmt::join(candidate.shape(), ","), fmt::join(reference.shape(), ","));
+  result.problem = Incomparable(candidate, reference);
+  if (!result.problem.empty()) {
     return result;
   }
   const uint64_t needed = PackedBytes(reference.dtype(), static_cast<uint64_t>(reference.count()));

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "lib/compare/tensors.h"
 #include "lib/graph/index.h"
 #include "lib/model/attribute.h"
 #include "lib/model/constant.h"
@@ -196,11 +197,8 @@ StepComparison CompareSteps(const HostTensor& candidate, const HostTensor& refer
   result.step = step;
   if (!(step >= 0) || std::isinf(step)) {
     result.problem = fmt::format("a step of {}", step);
-  } else if (candidate.dtype() != reference.dtype()) {
-    result.problem = fmt::format("dtype {}, reference {}", DtypeName(candidate.dtype()), DtypeName(reference.dtype()));
-  } else if (candidate.shape() != reference.shape()) {
-    result.problem =
-        fmt::format("shape [{}], reference [{}]", fmt::join(candidate.shape(), ","), fmt::join(reference.shape(), ","));
+  } else if (const std::string other = Incomparable(candidate, reference); !other.empty()) {
+    result.problem = other;
   } else if (!reference.is_string() && (!HoldsItsBytes(candidate) || !HoldsItsBytes(reference))) {
     result.problem = fmt::format("{} bytes, reference {} bytes", candidate.bytes().size(), reference.bytes().size());
   }

@@ -222,16 +222,22 @@ void Judge(const Tolerance& tolerance, TensorComparison& result) {
 
 std::string TensorComparison::Why() const { return problem.empty() ? failure : problem; }
 
+std::string Incomparable(const HostTensor& candidate, const HostTensor& reference) {
+  if (candidate.dtype() != reference.dtype()) {
+    return fmt::format("dtype {}, reference {}", DtypeName(candidate.dtype()), DtypeName(reference.dtype()));
+  }
+  if (candidate.shape() != reference.shape()) {
+    return fmt::format("shape [{}], reference [{}]", fmt::join(candidate.shape(), ","),
+                       fmt::join(reference.shape(), ","));
+  }
+  return "";
+}
+
 TensorComparison CompareTensors(const HostTensor& candidate, const HostTensor& reference, const Tolerance& tolerance) {
   TensorComparison result;
   result.count = reference.count();
-  if (candidate.dtype() != reference.dtype()) {
-    result.problem = fmt::format("dtype {}, reference {}", DtypeName(candidate.dtype()), DtypeName(reference.dtype()));
-    return result;
-  }
-  if (candidate.shape() != reference.shape()) {
-    result.problem =
-        fmt::format("shape [{}], reference [{}]", fmt::join(candidate.shape(), ","), fmt::join(reference.shape(), ","));
+  result.problem = Incomparable(candidate, reference);
+  if (!result.problem.empty()) {
     return result;
   }
   if (reference.is_string()) {

@@ -53,6 +53,9 @@ struct TensorComparison {
   std::string failure;  // of the tolerance's conditions, the first that doesn't hold
 };
 
+// Why two tensors can't be compared: another dtype or shape; "" if they can.
+std::string Incomparable(const HostTensor& candidate, const HostTensor& reference);
+
 TensorComparison CompareTensors(const HostTensor& candidate, const HostTensor& reference, const Tolerance& tolerance);
 
 }  // namespace gomai
